@@ -1,0 +1,484 @@
+"""Every value that crosses a module boundary, with shapes, units and frames.
+
+One frame convention everywhere, CARLA's: left-handed, x forward, y right, z up, metres; yaw grows from x towards y.
+Angles are radians. Times that are compared are integer microseconds of simulated time. `a_from_b` maps coordinates
+in b to coordinates in a, so that adjacent names cancel.
+
+Frames: *world* is the map; *lidar* is the sensor; *agent* is the lidar frame lowered to the ground under the sensor
+(z = 0 is the road), the frame in which an agent computes features and boxes.
+
+Arrays of boxes are (N, 7) float64: x, y, z of the box centre, length, width, height, yaw.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, IntEnum
+from pathlib import Path
+from typing import NewType, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+PointArray: TypeAlias = npt.NDArray[np.float32]
+IntArray: TypeAlias = npt.NDArray[np.int64]
+AgentName = NewType("AgentName", str)  # rolename of a connected vehicle, id of an RSU
+
+
+class ObjectClass(IntEnum):
+    """What the detector tells apart; the value is the channel of the head."""
+
+    VEHICLE = 0
+    CYCLIST = 1
+    PEDESTRIAN = 2
+
+
+# ---------------------------------------------------------------------------------------------------------- space
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """A rigid pose with 6 degrees of freedom, CARLA's rotation order (yaw, then pitch, then roll)."""
+
+    x: float = 0.0  # [m]
+    y: float = 0.0  # [m]
+    z: float = 0.0  # [m]
+    roll: float = 0.0  # [rad]
+    pitch: float = 0.0  # [rad]
+    yaw: float = 0.0  # [rad]
+
+
+@dataclass(frozen=True, slots=True)
+class VehicleState:
+    """The motion of one body in the world frame: what odometry reports of the ego, and what truth holds of others."""
+
+    pose: Pose  # world_from_body, origin on the ground under the body's middle
+    velocity: tuple[float, float, float]  # [m/s], world frame
+    acceleration: tuple[float, float, float]  # [m/s^2], world frame
+    yaw_rate: float  # [rad/s]
+    length: float  # [m]
+    width: float  # [m]
+    height: float  # [m]
+
+    @property
+    def speed(self) -> float:
+        """Ground speed in m/s."""
+        return float(np.hypot(self.velocity[0], self.velocity[1]))
+
+
+# ------------------------------------------------------------------------------------------------------- scenario
+
+
+@dataclass(frozen=True, slots=True)
+class LidarSpec:
+    """A `sensor.lidar.ray_cast` blueprint's attributes (CARLA's names and meaning) and where it is mounted."""
+
+    mount: Pose  # body_from_lidar on a vehicle; of an RSU, foot_from_lidar: x = y = 0 and z its height over the ground
+    channels: int = 64
+    range_m: float = 120.0
+    points_per_second: int = 1_310_720  # 64 x 1024 in one 0.05 s step
+    rotation_frequency_hz: float = 20.0
+    upper_fov_deg: float = 2.0
+    lower_fov_deg: float = -25.0
+    horizontal_fov_deg: float = 360.0
+    atmosphere_attenuation_rate: float = 0.004
+    dropoff_general_rate: float = 0.1
+    dropoff_intensity_limit: float = 0.7
+    dropoff_zero_intensity: float = 0.15
+    noise_stddev_m: float = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Moves an actor's start along its path so that it reaches (x, y) when the ego nominally does, plus `offset_s`."""
+
+    x: float  # [m], world
+    y: float
+    offset_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Half-widths of the uniform draws that a seed makes for one actor; zero draws nothing."""
+
+    speed_fraction: float = 0.0
+    offset_s: float = 0.0
+    along_m: float = 0.0  # of the start position along the actor's heading
+    across_m: float = 0.0  # and across it
+
+
+@dataclass(frozen=True, slots=True)
+class ActorSpec:
+    """One vehicle, cyclist, walker or prop of a scenario; with a `path` it moves, without one it stays."""
+
+    rolename: str
+    blueprint: str
+    start: Pose
+    speed_mps: float  # both the initial and the target speed
+    path: tuple[tuple[float, float], ...] = ()  # world x, y [m], joined by straight segments
+    obeys_lights: bool = True
+    yields: bool = True  # keeps its distance to what is ahead (IDM); False drives on regardless
+    arrival: Arrival | None = None
+    draw: Draw = Draw()
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectedVehicleSpec:
+    """A vehicle that carries a LiDAR and can send; the ego is always one."""
+
+    rolename: str
+    lidar: LidarSpec
+
+
+@dataclass(frozen=True, slots=True)
+class RsuSpec:
+    """A roadside unit at a fixed pose; `foot` is on the ground, `lidar.mount` gives the sensor's height and tilt."""
+
+    id: str
+    foot: Pose
+    lidar: LidarSpec
+
+
+class LightState(IntEnum):
+    """CARLA's traffic-light states."""
+
+    RED = 0
+    YELLOW = 1
+    GREEN = 2
+    OFF = 3
+    UNKNOWN = 4
+
+
+@dataclass(frozen=True, slots=True)
+class SignalSpec:
+    """The state in which an OpenDRIVE signal is held for the whole episode."""
+
+    signal_id: str
+    state: LightState
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerSpec:
+    """True once the ego is nearer to (x, y) than `value` metres (`distance`) or seconds (`time_to_arrival`)."""
+
+    condition: str  # "distance" | "time_to_arrival"
+    x: float
+    y: float
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class HazardSpec:
+    """The actor whose discovery decides the episode, and when it starts to matter (any trigger)."""
+
+    rolename: str
+    type: str
+    triggers: tuple[TriggerSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSpec:
+    """The radio link: who is in range, and what happens to each packet."""
+
+    model: str = "fixed"
+    range_m: float = 150.0
+    latency_ms: float = 20.0
+    jitter_ms: float = 5.0  # half-width of a uniform draw per message
+    loss: float = 0.0  # probability per packet
+    bandwidth_mbps: float = 0.0  # 0 = unlimited
+    mtu_bytes: int = 1400
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One situation, as its XML file states it: nominal values and the half-widths of the seeds' draws."""
+
+    name: str
+    type: str
+    source: Path  # the XML file
+    map_file: Path  # OpenDRIVE
+    ego: ActorSpec
+    actors: tuple[ActorSpec, ...]  # everything else that is spawned, in file order
+    route: tuple[Pose, ...]  # of the ego
+    timeout_s: float
+    connected: tuple[ConnectedVehicleSpec, ...]  # the ego first
+    rsus: tuple[RsuSpec, ...]
+    signals: tuple[SignalSpec, ...]
+    hazards: tuple[HazardSpec, ...]
+    channel: ChannelSpec
+    seed: int  # the file's own, mixed into every draw
+
+
+# --------------------------------------------------------------------------------------------- sensing and sharing
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sweep:
+    """One LiDAR revolution, and where the agent believes its sensor was."""
+
+    agent: AgentName
+    time_us: int
+    points: PointArray  # (N, 4): x, y, z [m] in the lidar frame, intensity in [0, 1]
+    world_from_lidar: Pose
+    sensor_height_m: float  # of the sensor above the ground
+
+
+@dataclass(frozen=True, slots=True)
+class GridSpec:
+    """The square BEV grid of a detector in the agent frame: rows run along y, columns along x."""
+
+    half_extent_m: float = 51.2  # x and y in [-half_extent_m, half_extent_m)
+    z_min_m: float = -0.5  # above the ground
+    z_max_m: float = 4.5
+    pillar_m: float = 0.4
+    bev_stride: int = 2  # pillars per BEV cell along one axis
+
+    @property
+    def pillars(self) -> int:
+        """Pillars along one side."""
+        return round(2 * self.half_extent_m / self.pillar_m)
+
+    @property
+    def cells(self) -> int:
+        """BEV cells along one side."""
+        return self.pillars // self.bev_stride
+
+
+class Stage(Enum):
+    """Where in the detector a codec taps."""
+
+    POINTS = "points"  # (N, 4) float32 in the agent frame
+    PILLARS = "pillars"  # (C_pillar, pillars, pillars), the scattered pillar map
+    BLOCK1 = "block1"  # (C_1, cells, cells), after the first backbone block
+    BEV = "bev"  # (C_bev, cells, cells), what fusion takes
+    BOXES = "boxes"  # Detections
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """Boxes found in one frame, in the agent frame of whoever found them, by falling score."""
+
+    boxes: FloatArray  # (N, 7)
+    scores: FloatArray  # (N,) in [0, 1]
+    labels: IntArray  # (N,) ObjectClass
+
+    @staticmethod
+    def empty() -> Detections:
+        """No boxes."""
+        return Detections(np.zeros((0, 7)), np.zeros(0), np.zeros(0, np.int64))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shared:
+    """A decoded message: one stage of the sender's view in the sender's agent frame.
+
+    Exactly one of `points`, `features`, `detections` is set, as `stage` says. `valid` marks the cells that were
+    really received; an invalid cell never enters fusion. All poses are the sender's own belief.
+    """
+
+    sender: AgentName
+    time_us: int  # capture time of the sweep
+    world_from_agent: Pose
+    stage: Stage
+    points: PointArray | None = None  # (N, 4)
+    features: torch.Tensor | None = None  # (C, H, W)
+    valid: torch.Tensor | None = None  # (H, W) bool, with `features`
+    detections: Detections | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What an agent hands to the link; the receiver gets the payload and nothing else."""
+
+    sender: AgentName
+    receiver: AgentName
+    sequence: int
+    time_us: int  # handed over
+    payload: bytes
+
+
+class Outcome(Enum):
+    """What became of one message."""
+
+    DELIVERED = "delivered"  # arrived in time and was fused
+    LATE = "late"  # arrived after the fusion it was meant for
+    LOST = "lost"  # a packet was lost, or the receiver was out of range
+    REJECTED = "rejected"  # arrived, but its payload did not decode
+    EMPTY = "empty"  # the codec had nothing that fits the budget
+
+
+@dataclass(frozen=True, slots=True)
+class Transmission:
+    """The log line of one message."""
+
+    sender: AgentName
+    receiver: AgentName
+    sequence: int
+    sent_us: int
+    arrived_us: int | None  # None: never
+    payload_bytes: int
+    packets: int
+    bytes_on_air: int  # with per-packet headers
+    outcome: Outcome
+
+
+# -------------------------------------------------------------------------------------------------------- driving
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """A confirmed object in the world frame, propagated to the tick it is reported at."""
+
+    id: int
+    label: ObjectClass
+    x: float  # [m] of the box centre
+    y: float
+    z: float
+    yaw: float  # [rad]
+    vx: float  # [m/s]
+    vy: float
+    length: float
+    width: float
+    height: float
+    hits: int
+    last_seen_us: int  # capture time of the newest detection
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class LaneLight:
+    """The light that governs the ego's lane, as a SPaT message tells it."""
+
+    state: LightState
+    distance_m: float  # along the route from the ego's front to the stop line
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """What the ego's actuators get, CARLA's ranges."""
+
+    throttle: float = 0.0  # [0, 1]
+    brake: float = 0.0  # [0, 1]
+    steer: float = 0.0  # [-1, 1], positive right
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The planner's decision at one tick."""
+
+    control: Control
+    acceleration_mps2: float  # wanted
+    reason: str  # "free" | "follow" | "conflict" | "light" | "emergency" | "arrived"
+    conflict_track: int | None  # Track.id that made it brake
+    path: tuple[tuple[float, float], ...]  # world x, y of what lies ahead
+
+
+# --------------------------------------------------------------------------------------------------------- record
+
+
+@dataclass(frozen=True, slots=True)
+class TruthObject:
+    """One actor as the simulator knows it. Read by metrics, recorder, report and view; never by the planner."""
+
+    id: int
+    rolename: str
+    blueprint: str
+    label: ObjectClass | None  # None: a prop
+    state: VehicleState
+    box: tuple[float, float, float, float, float, float, float]  # world frame, as a row of a box array
+    returns: int  # LiDAR points on it over all team members at the newest perception tick
+
+
+@dataclass(frozen=True, slots=True)
+class Collision:
+    """An ego collision event."""
+
+    other: str  # rolename, or blueprint where there is none
+    other_id: int
+    ego_speed_mps: float  # just before
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What really happened at one tick."""
+
+    objects: tuple[TruthObject, ...]  # without the ego
+    collisions: tuple[Collision, ...]
+    hazard_active: bool  # a hazard's trigger has fired
+
+
+@dataclass(frozen=True, slots=True)
+class StageTimes:
+    """Wall time of one tick's parts in milliseconds: exempt from identity between runs."""
+
+    sense: float = 0.0
+    encode: float = 0.0
+    decode: float = 0.0
+    detect: float = 0.0
+    plan: float = 0.0
+    tick: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Perceived:
+    """The result of one perception tick, stamped with its capture time and pose."""
+
+    time_us: int  # capture
+    world_from_agent: Pose  # the ego's agent frame at capture, as believed
+    detections: Detections
+    truth_boxes: FloatArray  # (M, 7) in the same frame: what AP counts, for metrics only
+    truth_labels: IntArray  # (M,) ObjectClass
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TickRecord:
+    """Everything that metrics, recorder, report and view ever see of one world tick."""
+
+    tick: int
+    time_us: int
+    ego: VehicleState
+    light: LaneLight | None
+    plan: Plan
+    tracks: tuple[Track, ...]
+    perceived: Perceived | None  # on ticks at which a perception result became available
+    transmissions: tuple[Transmission, ...]  # settled at this tick
+    route_fraction: float  # of the route's length behind the ego, in [0, 1]
+    truth: Truth
+    times: StageTimes
+    sweeps: tuple[Sweep, ...] = field(default=())  # on capture ticks, for the live view; never recorded
+
+
+class EpisodeEnd(Enum):
+    """Why an episode ended."""
+
+    ROUTE = "route"
+    TIMEOUT = "timeout"
+    BLOCKED = "blocked"
+    COLLISION = "collision"
+
+
+@dataclass(frozen=True, slots=True)
+class CodecChoice:
+    """One `--codec` of the command line."""
+
+    name: str
+    budget_bytes: int | None  # None: as much as the codec sends at its full rate
+
+    @property
+    def label(self) -> str:
+        """`revqom@2000`, or `revqom@max`; also the folder name of its episodes."""
+        return f"{self.name}@{'max' if self.budget_bytes is None else self.budget_bytes}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Episode:
+    """A finished episode: what `metrics` scores."""
+
+    scenario: str
+    codec: CodecChoice
+    seed: int
+    end: EpisodeEnd
+    records: tuple[TickRecord, ...]
+    wall_s: float
