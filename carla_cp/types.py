@@ -211,6 +211,23 @@ class Scenario:
     seed: int  # the file's own, mixed into every draw
 
 
+@dataclass(frozen=True, slots=True)
+class StopLine:
+    """Where a path meets the stop line of a signal."""
+
+    signal_id: str
+    s_m: float  # arc length along the path
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What a scripted actor does next: a vehicle or cyclist takes `control`, a walker its velocity."""
+
+    rolename: str
+    control: Control | None = None
+    walk: tuple[float, float, float] | None = None  # world x and y of the direction (unit length), speed [m/s]
+
+
 # --------------------------------------------------------------------------------------------- sensing and sharing
 
 
@@ -244,6 +261,25 @@ class GridSpec:
     def cells(self) -> int:
         """BEV cells along one side."""
         return self.pillars // self.bev_stride
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AgentFrame:
+    """What one agent has of one frame of a recorded scene."""
+
+    sweep: Sweep
+    true_world_from_lidar: Pose
+    boxes: FloatArray  # (M, 7) world frame: the objects with at least one return of this agent, never itself
+    ids: IntArray  # (M,) of the objects, the same over all agents of the scene
+    labels: IntArray  # (M,) ObjectClass
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """All agents of a recorded scene at one time."""
+
+    time_us: int
+    agents: tuple[AgentFrame, ...]  # the ego first
 
 
 class Stage(Enum):
