@@ -307,6 +307,15 @@ class Detections:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class DetectionFrame:
+    """What average precision counts of one class in one frame: boxes, scores and truth in one frame of reference."""
+
+    boxes: FloatArray  # (N, 7)
+    scores: FloatArray  # (N,), in any order
+    truth: FloatArray  # (M, 7)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Shared:
     """A decoded message: one stage of the sender's view in the sender's agent frame.
 
