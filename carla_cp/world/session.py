@@ -1,0 +1,410 @@
+"""A session with a CARLA server: connect, load, spawn, tick, read, act.
+
+Everything here is the wheel's documented API, so the same code drives a real CARLA 0.9.16 server and ours.
+Values go in and out as `types.py` states them: radians, and a body's origin on the ground under its middle.
+"""
+
+from __future__ import annotations
+
+import math
+import queue
+import zlib
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import carla
+import numpy as np
+
+from carla_cp.geometry import compose, matrix_from_pose, transform_points
+from carla_cp.types import (
+    ActorSpec,
+    AgentName,
+    Collision,
+    Command,
+    Control,
+    LidarSpec,
+    LightState,
+    ObjectClass,
+    PointArray,
+    Pose,
+    Scenario,
+    SignalSpec,
+    Sweep,
+    TruthObject,
+    VehicleState,
+)
+from carla_cp.world.errors import WorldError
+
+STEP_US = 50_000  # 20 Hz
+SENSOR_TIMEOUT_S = 60.0
+CONTACT_GAP_M = 0.5  # nearer than this a collision event may be on its way
+
+
+@dataclass(slots=True)
+class _Lidar:
+    """A listening LiDAR: its messages wait in `inbox` as (frame, world_from_lidar, points)."""
+
+    agent: AgentName
+    height_m: float
+    actor: carla.Sensor
+    inbox: queue.SimpleQueue[tuple[int, Pose, PointArray]] = field(default_factory=queue.SimpleQueue)
+
+    def listen(self) -> None:
+        self.actor.listen(self._receive)
+
+    def _receive(self, data: carla.LidarMeasurement) -> None:
+        points = np.frombuffer(data.raw_data, np.float32).reshape(-1, 4).copy()
+        self.inbox.put((data.frame, _pose(data.transform), points))
+
+    def take(self, frame: int, timeout_s: float) -> Sweep | None:
+        """The sweep of `frame`, or None if none came in time; older ones are dropped."""
+        while True:
+            try:
+                seen, pose, points = self.inbox.get(timeout=timeout_s)
+            except queue.Empty:
+                return None
+            if seen == frame:
+                return Sweep(self.agent, 0, points, pose, self.height_m)
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """A spawned actor and what never changes of it."""
+
+    spec: ActorSpec
+    actor: carla.Actor
+    label: ObjectClass | None
+    body_from_box: Pose  # of the box centre
+    size: tuple[float, float, float]
+
+
+class World:
+    """A synchronous session with a CARLA server: one map and one scenario's actors at a time."""
+
+    def __init__(self, host: str, port: int, timeout_s: float = 20.0) -> None:
+        """Connects; raises WorldError when nothing that speaks CARLA's protocol answers at host:port."""
+        self._client = carla.Client(host, port)
+        self._client.set_timeout(timeout_s)
+        try:
+            self._client.get_server_version()
+        except RuntimeError as error:
+            raise WorldError(
+                f"--host {host} --port {port}: no CARLA server answers there; start one, "
+                "or leave out --host to use the embedded server"
+            ) from error
+        self._world: carla.World | None = None
+        self._map: carla.Map | None = None
+        self._bodies: dict[str, _Body] = {}
+        self._lidars: list[_Lidar] = []
+        self._hits: deque[tuple[int, str, int]] = deque()  # frame, name and id of the other
+        self._lights: dict[str, carla.TrafficLight] = {}
+        self._snapshot: carla.WorldSnapshot | None = None
+        self._start_frame = 0
+        self._period = 2
+        self._ego = ""
+
+    # ------------------------------------------------------------------------------------------------ set-up
+
+    def load(self, map_file: Path) -> None:
+        """Replaces the world by the OpenDRIVE file's, empty and in synchronous mode."""
+        text = map_file.read_text(encoding="utf-8")
+        parameters = carla.OpendriveGenerationParameters(
+            vertex_distance=2.0,
+            max_road_length=50.0,
+            wall_height=0.0,
+            additional_width=0.6,
+            smooth_junctions=True,
+            enable_mesh_visibility=True,
+        )
+        try:
+            world = self._client.generate_opendrive_world(text, parameters)
+        except RuntimeError as error:
+            raise WorldError(f"{map_file}: the server cannot build this map ({error})") from error
+        settings = world.get_settings()
+        settings.synchronous_mode = True
+        settings.fixed_delta_seconds = STEP_US / 1e6
+        world.apply_settings(settings)
+        self._world, self._map = world, world.get_map()
+        self._lights = {
+            light.get_opendrive_id(): light for light in world.get_actors().filter("traffic.traffic_light*")
+        }
+
+    def spawn(self, scenario: Scenario, seed: int, sensor_period_us: int = 2 * STEP_US) -> None:
+        """Puts the scenario's actors, sensors and light states into the loaded world.
+
+        Afterwards the next tick is number 0 and a capture tick. Moving actors have their initial speed.
+        """
+        self._bodies, self._lidars, self._hits = {}, [], deque()
+        self._ego = scenario.ego.rolename
+        self._period = sensor_period_us // STEP_US
+        for spec in (scenario.ego, *scenario.actors):
+            self._bodies[spec.rolename] = self._spawn_body(spec)
+        for vehicle in scenario.connected:
+            parent = self._bodies[vehicle.rolename].actor
+            self._spawn_lidar(AgentName(vehicle.rolename), vehicle.lidar, vehicle.lidar.mount, parent, seed)
+        for rsu in scenario.rsus:
+            pose = compose(rsu.foot, rsu.lidar.mount)
+            self._spawn_lidar(AgentName(rsu.id), rsu.lidar, pose, None, seed)
+        self._spawn_collision_sensor()
+        self._hold_lights(scenario.signals)
+        self._align_sensors()
+        for body in self._bodies.values():
+            if body.spec.path or body.spec.rolename == self._ego:
+                self._set_speed(body)
+
+    def _blueprint(self, name: str, rolename: str) -> carla.ActorBlueprint:
+        try:
+            blueprint = self._loaded.get_blueprint_library().find(name)
+        except (IndexError, RuntimeError) as error:
+            raise WorldError(f"actor '{rolename}': the server has no blueprint '{name}'") from error
+        if blueprint.has_attribute("role_name"):
+            blueprint.set_attribute("role_name", rolename)
+        return blueprint
+
+    def _spawn_body(self, spec: ActorSpec) -> _Body:
+        blueprint = self._blueprint(spec.blueprint, spec.rolename)
+        try:
+            actor = self._loaded.spawn_actor(blueprint, _transform(spec.start))
+        except RuntimeError as error:
+            where = f"x={spec.start.x:.1f} y={spec.start.y:.1f}"
+            raise WorldError(f"actor '{spec.rolename}' cannot be spawned at {where}: {error}") from error
+        box = actor.bounding_box
+        extent = (2 * box.extent.x, 2 * box.extent.y, 2 * box.extent.z)
+        offset = Pose(box.location.x, box.location.y, box.location.z)
+        return _Body(spec, actor, _label(blueprint), offset, extent)
+
+    def _spawn_lidar(
+        self, agent: AgentName, lidar: LidarSpec, pose: Pose, parent: carla.Actor | None, seed: int
+    ) -> None:
+        blueprint = self._blueprint("sensor.lidar.ray_cast", agent)
+        for name, value in _lidar_attributes(lidar, self._period, _noise_seed(seed, agent)):
+            if blueprint.has_attribute(name):
+                blueprint.set_attribute(name, value)
+        actor = self._loaded.spawn_actor(blueprint, _transform(pose), attach_to=parent)
+        self._lidars.append(_Lidar(agent, lidar.mount.z, actor))
+
+    def _spawn_collision_sensor(self) -> None:
+        blueprint = self._blueprint("sensor.other.collision", self._ego)
+        sensor = self._loaded.spawn_actor(blueprint, carla.Transform(), attach_to=self._bodies[self._ego].actor)
+        sensor.listen(self._collided)
+
+    def _collided(self, event: carla.CollisionEvent) -> None:
+        other = event.other_actor
+        self._hits.append((event.frame, other.attributes.get("role_name") or other.type_id, other.id))
+
+    def _hold_lights(self, signals: Sequence[SignalSpec]) -> None:
+        for signal in signals:
+            if signal.signal_id not in self._lights:
+                known = ", ".join(sorted(self._lights)) or "none"
+                raise WorldError(f"signal '{signal.signal_id}' is not on this map; its traffic lights are: {known}")
+            self._lights[signal.signal_id].set_state(carla.TrafficLightState.values[int(signal.state)])
+        if signals:
+            self._loaded.freeze_all_traffic_lights(True)
+
+    def _align_sensors(self) -> None:
+        """Ticks, with everything at rest, until all LiDARs have just fired and the next capture is due."""
+        for lidar in self._lidars:
+            lidar.listen()
+        self._client.apply_batch_sync(
+            [carla.command.ApplyVehicleControl(b.actor.id, carla.VehicleControl(brake=1.0)) for b in self._vehicles()],
+            False,
+        )
+        for _ in range(max(4, 2 * self._period)):
+            frame = self._loaded.tick()
+            if all([lidar.take(frame, 5.0) is not None for lidar in self._lidars]):
+                break
+        else:
+            raise WorldError("the server's LiDARs do not fire together; is another client ticking this world?")
+        for _ in range(self._period - 1):
+            frame = self._loaded.tick()
+        self._start_frame = frame + 1
+        self._hits.clear()
+
+    def _vehicles(self) -> list[_Body]:
+        return [body for body in self._bodies.values() if body.spec.blueprint.startswith("vehicle.")]
+
+    def _set_speed(self, body: _Body) -> None:
+        if body.spec.blueprint.startswith("vehicle."):
+            speed, yaw = body.spec.speed_mps, body.spec.start.yaw
+            body.actor.set_target_velocity(carla.Vector3D(speed * math.cos(yaw), speed * math.sin(yaw), 0.0))
+
+    @property
+    def _loaded(self) -> carla.World:
+        if self._world is None:
+            raise WorldError("no map is loaded; call load() first")
+        return self._world
+
+    # --------------------------------------------------------------------------------------------------- time
+
+    def tick(self) -> int:
+        """Advances the world by one step; returns the simulated time in microseconds, 0 at the first call."""
+        frame = self._loaded.tick()
+        self._snapshot = self._loaded.get_snapshot()
+        return (frame - self._start_frame) * STEP_US
+
+    def apply(self, control: Control | None, commands: Sequence[Command]) -> None:
+        """Hands the ego's control and the scripted actors' commands over; they act in the next tick."""
+        batch = [self._command(command) for command in commands]
+        if control is not None:
+            batch.append(self._command(Command(self._ego, control)))
+        self._client.apply_batch(batch)
+
+    def _command(self, command: Command) -> carla.command.ApplyVehicleControl | carla.command.ApplyWalkerControl:
+        actor = self._bodies[command.rolename].actor
+        if command.walk is not None:
+            x, y, speed = command.walk
+            return carla.command.ApplyWalkerControl(actor.id, carla.WalkerControl(carla.Vector3D(x, y, 0.0), speed))
+        control = command.control or Control()
+        return carla.command.ApplyVehicleControl(
+            actor.id, carla.VehicleControl(throttle=control.throttle, brake=control.brake, steer=control.steer)
+        )
+
+    # ----------------------------------------------------------------------------------------------- readings
+
+    def sweeps(self) -> tuple[Sweep, ...]:
+        """Every agent's sweep that was captured at the newest tick, the ego's first; empty between captures."""
+        frame = self._now.frame
+        if (frame - self._start_frame) % self._period:
+            return ()
+        time_us = (frame - self._start_frame) * STEP_US
+        result = []
+        for lidar in self._lidars:
+            sweep = lidar.take(frame, SENSOR_TIMEOUT_S)
+            if sweep is None:
+                raise WorldError(f"no sweep of '{lidar.agent}' came for tick {frame}; the server hangs or was stopped")
+            result.append(Sweep(lidar.agent, time_us, sweep.points, sweep.world_from_lidar, lidar.height_m))
+        return tuple(result)
+
+    @property
+    def _now(self) -> carla.WorldSnapshot:
+        if self._snapshot is None:
+            raise WorldError("the world has not ticked yet")
+        return self._snapshot
+
+    def odometry(self) -> VehicleState:
+        """The ego's own motion."""
+        return self._state(self._bodies[self._ego])
+
+    def objects(self) -> tuple[TruthObject, ...]:
+        """Every spawned actor but the ego, as the simulator knows it; `returns` is 0."""
+        return tuple(self._object(body) for name, body in self._bodies.items() if name != self._ego)
+
+    def ego_object(self) -> TruthObject:
+        """The ego as the others would list it."""
+        return self._object(self._bodies[self._ego])
+
+    def _object(self, body: _Body) -> TruthObject:
+        state = self._state(body)
+        pose = state.pose
+        box = (pose.x, pose.y, pose.z + body.size[2] / 2, *body.size, pose.yaw)
+        return TruthObject(body.actor.id, body.spec.rolename, body.spec.blueprint, body.label, state, box, 0)
+
+    def _state(self, body: _Body) -> VehicleState:
+        now = self._now.find(body.actor.id)
+        if now is None:
+            raise WorldError(f"actor '{body.spec.rolename}' vanished from the world")
+        world_from_box = compose(_pose(now.get_transform()), body.body_from_box)
+        length, width, height = body.size
+        foot = transform_points(matrix_from_pose(world_from_box), np.array([[0.0, 0.0, -height / 2]]))[0]
+        velocity, acceleration = now.get_velocity(), now.get_acceleration()
+        return VehicleState(
+            Pose(*map(float, foot), world_from_box.roll, world_from_box.pitch, world_from_box.yaw),
+            (velocity.x, velocity.y, velocity.z),
+            (acceleration.x, acceleration.y, acceleration.z),
+            math.radians(now.get_angular_velocity().z),
+            length,
+            width,
+            height,
+        )
+
+    def collisions(self, nearest_gap_m: float, speed_before_mps: float) -> tuple[Collision, ...]:
+        """The ego's collisions up to the newest tick that were not returned before, with the given speed.
+
+        Events come on a connection of their own: where something is close enough to touch, waits for them.
+        """
+        if nearest_gap_m < CONTACT_GAP_M:
+            self._settle_events()
+        frame, result = self._now.frame, []
+        while self._hits and self._hits[0][0] <= frame:
+            _, name, other_id = self._hits.popleft()
+            result.append(Collision(name, other_id, speed_before_mps))
+        return tuple(result)
+
+    def _settle_events(self) -> None:
+        waiter = queue.SimpleQueue[None]()
+        for _ in range(20):
+            if self._hits:
+                return
+            try:
+                waiter.get(timeout=0.002)
+            except queue.Empty:
+                continue
+
+    def signals(self) -> tuple[SignalSpec, ...]:
+        """The present state of every traffic light."""
+        return tuple(SignalSpec(name, LightState(int(light.state))) for name, light in sorted(self._lights.items()))
+
+    @property
+    def map(self) -> carla.Map:
+        """The loaded map, for `roads`."""
+        if self._map is None:
+            raise WorldError("no map is loaded; call load() first")
+        return self._map
+
+    def close(self) -> None:
+        """Leaves the server usable for others: sensors stopped, our actors destroyed, asynchronous mode."""
+        if self._world is None:
+            return
+        for lidar in self._lidars:
+            lidar.actor.stop()
+        actors = [*(lidar.actor for lidar in self._lidars), *(body.actor for body in self._bodies.values())]
+        self._client.apply_batch_sync([carla.command.DestroyActor(actor.id) for actor in actors], False)
+        settings = self._world.get_settings()
+        settings.synchronous_mode, settings.fixed_delta_seconds = False, None
+        self._world.apply_settings(settings)
+        self._world = None
+
+
+def _pose(transform: carla.Transform) -> Pose:
+    rotation, location = transform.rotation, transform.location
+    angles = (math.radians(rotation.roll), math.radians(rotation.pitch), math.radians(rotation.yaw))
+    return Pose(location.x, location.y, location.z, *angles)
+
+
+def _transform(pose: Pose) -> carla.Transform:
+    rotation = carla.Rotation(pitch=math.degrees(pose.pitch), yaw=math.degrees(pose.yaw), roll=math.degrees(pose.roll))
+    return carla.Transform(carla.Location(pose.x, pose.y, pose.z), rotation)
+
+
+def _label(blueprint: carla.ActorBlueprint) -> ObjectClass | None:
+    if blueprint.id.startswith("walker."):
+        return ObjectClass.PEDESTRIAN
+    if not blueprint.id.startswith("vehicle."):
+        return None
+    two_wheels = blueprint.has_attribute("number_of_wheels") and int(blueprint.get_attribute("number_of_wheels")) == 2
+    return ObjectClass.CYCLIST if two_wheels else ObjectClass.VEHICLE
+
+
+def _noise_seed(seed: int, agent: AgentName) -> int:
+    return zlib.crc32(f"lidar {seed} {agent}".encode()) & 0x7FFFFFFF
+
+
+def _lidar_attributes(lidar: LidarSpec, period: int, noise_seed: int) -> list[tuple[str, str]]:
+    return [
+        ("channels", str(lidar.channels)),
+        ("range", str(lidar.range_m)),
+        ("points_per_second", str(lidar.points_per_second)),
+        ("rotation_frequency", str(lidar.rotation_frequency_hz)),
+        ("upper_fov", str(lidar.upper_fov_deg)),
+        ("lower_fov", str(lidar.lower_fov_deg)),
+        ("horizontal_fov", str(lidar.horizontal_fov_deg)),
+        ("atmosphere_attenuation_rate", str(lidar.atmosphere_attenuation_rate)),
+        ("dropoff_general_rate", str(lidar.dropoff_general_rate)),
+        ("dropoff_intensity_limit", str(lidar.dropoff_intensity_limit)),
+        ("dropoff_zero_intensity", str(lidar.dropoff_zero_intensity)),
+        ("noise_stddev", str(lidar.noise_stddev_m)),
+        ("noise_seed", str(noise_seed)),
+        ("sensor_tick", str(period * STEP_US / 1e6)),
+    ]
