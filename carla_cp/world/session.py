@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 import queue
-import zlib
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import carla
@@ -27,7 +26,6 @@ from carla_cp.types import (
     LidarSpec,
     LightState,
     ObjectClass,
-    PointArray,
     Pose,
     Scenario,
     SignalSpec,
@@ -35,38 +33,13 @@ from carla_cp.types import (
     TruthObject,
     VehicleState,
 )
+from carla_cp.world.convert import carla_transform, pose_of
 from carla_cp.world.errors import WorldError
+from carla_cp.world.lidar import Lidar, lidar_attributes, noise_seed
 
 STEP_US = 50_000  # 20 Hz
 SENSOR_TIMEOUT_S = 60.0
 CONTACT_GAP_M = 0.5  # nearer than this a collision event may be on its way
-
-
-@dataclass(slots=True)
-class _Lidar:
-    """A listening LiDAR: its messages wait in `inbox` as (frame, world_from_lidar, points)."""
-
-    agent: AgentName
-    height_m: float
-    actor: carla.Sensor
-    inbox: queue.SimpleQueue[tuple[int, Pose, PointArray]] = field(default_factory=queue.SimpleQueue)
-
-    def listen(self) -> None:
-        self.actor.listen(self._receive)
-
-    def _receive(self, data: carla.LidarMeasurement) -> None:
-        points = np.frombuffer(data.raw_data, np.float32).reshape(-1, 4).copy()
-        self.inbox.put((data.frame, _pose(data.transform), points))
-
-    def take(self, frame: int, timeout_s: float) -> Sweep | None:
-        """The sweep of `frame`, or None if none came in time; older ones are dropped."""
-        while True:
-            try:
-                seen, pose, points = self.inbox.get(timeout=timeout_s)
-            except queue.Empty:
-                return None
-            if seen == frame:
-                return Sweep(self.agent, 0, points, pose, self.height_m)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +70,7 @@ class World:
         self._world: carla.World | None = None
         self._map: carla.Map | None = None
         self._bodies: dict[str, _Body] = {}
-        self._lidars: list[_Lidar] = []
+        self._lidars: list[Lidar] = []
         self._hits: deque[tuple[int, str, int]] = deque()  # frame, name and id of the other
         self._lights: dict[str, carla.TrafficLight] = {}
         self._snapshot: carla.WorldSnapshot | None = None
@@ -166,7 +139,7 @@ class World:
     def _spawn_body(self, spec: ActorSpec) -> _Body:
         blueprint = self._blueprint(spec.blueprint, spec.rolename)
         try:
-            actor = self._loaded.spawn_actor(blueprint, _transform(spec.start))
+            actor = self._loaded.spawn_actor(blueprint, carla_transform(spec.start))
         except RuntimeError as error:
             where = f"x={spec.start.x:.1f} y={spec.start.y:.1f}"
             raise WorldError(f"actor '{spec.rolename}' cannot be spawned at {where}: {error}") from error
@@ -179,11 +152,11 @@ class World:
         self, agent: AgentName, lidar: LidarSpec, pose: Pose, parent: carla.Actor | None, seed: int
     ) -> None:
         blueprint = self._blueprint("sensor.lidar.ray_cast", agent)
-        for name, value in _lidar_attributes(lidar, self._period, _noise_seed(seed, agent)):
+        for name, value in lidar_attributes(lidar, self._period * STEP_US, noise_seed(seed, agent)):
             if blueprint.has_attribute(name):
                 blueprint.set_attribute(name, value)
-        actor = self._loaded.spawn_actor(blueprint, _transform(pose), attach_to=parent)
-        self._lidars.append(_Lidar(agent, lidar.mount.z, actor))
+        actor = self._loaded.spawn_actor(blueprint, carla_transform(pose), attach_to=parent)
+        self._lidars.append(Lidar(agent, lidar.mount.z, actor))
 
     def _spawn_collision_sensor(self) -> None:
         blueprint = self._blueprint("sensor.other.collision", self._ego)
@@ -242,7 +215,7 @@ class World:
         """Advances the world by one step; returns the simulated time in microseconds, 0 at the first call."""
         frame = self._loaded.tick()
         self._snapshot = self._loaded.get_snapshot()
-        return (frame - self._start_frame) * STEP_US
+        return int(frame - self._start_frame) * STEP_US
 
     def apply(self, control: Control | None, commands: Sequence[Command]) -> None:
         """Hands the ego's control and the scripted actors' commands over; they act in the next tick."""
@@ -305,12 +278,19 @@ class World:
         now = self._now.find(body.actor.id)
         if now is None:
             raise WorldError(f"actor '{body.spec.rolename}' vanished from the world")
-        world_from_box = compose(_pose(now.get_transform()), body.body_from_box)
+        world_from_box = compose(pose_of(now.getcarla_transform()), body.body_from_box)
         length, width, height = body.size
         foot = transform_points(matrix_from_pose(world_from_box), np.array([[0.0, 0.0, -height / 2]]))[0]
         velocity, acceleration = now.get_velocity(), now.get_acceleration()
         return VehicleState(
-            Pose(*map(float, foot), world_from_box.roll, world_from_box.pitch, world_from_box.yaw),
+            Pose(
+                float(foot[0]),
+                float(foot[1]),
+                float(foot[2]),
+                world_from_box.roll,
+                world_from_box.pitch,
+                world_from_box.yaw,
+            ),
             (velocity.x, velocity.y, velocity.z),
             (acceleration.x, acceleration.y, acceleration.z),
             math.radians(now.get_angular_velocity().z),
@@ -367,17 +347,6 @@ class World:
         self._world = None
 
 
-def _pose(transform: carla.Transform) -> Pose:
-    rotation, location = transform.rotation, transform.location
-    angles = (math.radians(rotation.roll), math.radians(rotation.pitch), math.radians(rotation.yaw))
-    return Pose(location.x, location.y, location.z, *angles)
-
-
-def _transform(pose: Pose) -> carla.Transform:
-    rotation = carla.Rotation(pitch=math.degrees(pose.pitch), yaw=math.degrees(pose.yaw), roll=math.degrees(pose.roll))
-    return carla.Transform(carla.Location(pose.x, pose.y, pose.z), rotation)
-
-
 def _label(blueprint: carla.ActorBlueprint) -> ObjectClass | None:
     if blueprint.id.startswith("walker."):
         return ObjectClass.PEDESTRIAN
@@ -385,26 +354,3 @@ def _label(blueprint: carla.ActorBlueprint) -> ObjectClass | None:
         return None
     two_wheels = blueprint.has_attribute("number_of_wheels") and int(blueprint.get_attribute("number_of_wheels")) == 2
     return ObjectClass.CYCLIST if two_wheels else ObjectClass.VEHICLE
-
-
-def _noise_seed(seed: int, agent: AgentName) -> int:
-    return zlib.crc32(f"lidar {seed} {agent}".encode()) & 0x7FFFFFFF
-
-
-def _lidar_attributes(lidar: LidarSpec, period: int, noise_seed: int) -> list[tuple[str, str]]:
-    return [
-        ("channels", str(lidar.channels)),
-        ("range", str(lidar.range_m)),
-        ("points_per_second", str(lidar.points_per_second)),
-        ("rotation_frequency", str(lidar.rotation_frequency_hz)),
-        ("upper_fov", str(lidar.upper_fov_deg)),
-        ("lower_fov", str(lidar.lower_fov_deg)),
-        ("horizontal_fov", str(lidar.horizontal_fov_deg)),
-        ("atmosphere_attenuation_rate", str(lidar.atmosphere_attenuation_rate)),
-        ("dropoff_general_rate", str(lidar.dropoff_general_rate)),
-        ("dropoff_intensity_limit", str(lidar.dropoff_intensity_limit)),
-        ("dropoff_zero_intensity", str(lidar.dropoff_zero_intensity)),
-        ("noise_stddev", str(lidar.noise_stddev_m)),
-        ("noise_seed", str(noise_seed)),
-        ("sensor_tick", str(period * STEP_US / 1e6)),
-    ]
