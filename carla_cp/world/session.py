@@ -39,7 +39,6 @@ from carla_cp.world.lidar import Lidar, lidar_attributes, noise_seed
 
 STEP_US = 50_000  # 20 Hz
 SENSOR_TIMEOUT_S = 60.0
-CONTACT_GAP_M = 0.5  # nearer than this a collision event may be on its way
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,12 +298,12 @@ class World:
             height,
         )
 
-    def collisions(self, nearest_gap_m: float, speed_before_mps: float) -> tuple[Collision, ...]:
+    def collisions(self, touching: bool, speed_before_mps: float) -> tuple[Collision, ...]:
         """The ego's collisions up to the newest tick that were not returned before, with the given speed.
 
-        Events come on a connection of their own: where something is close enough to touch, waits for them.
+        Events come on a connection of their own: where something may be `touching`, waits a little for them.
         """
-        if nearest_gap_m < CONTACT_GAP_M:
+        if touching:
             self._settle_events()
         frame, result = self._now.frame, []
         while self._hits and self._hits[0][0] <= frame:
