@@ -1,0 +1,106 @@
+"""Points to the pillar map: PointPillars' encoder (Lang et al., 2019, section 2.1).
+
+Differences: pillars hold evenly spaced samples of their points instead of the first ones with zero padding, so that
+no mask is needed; the points' range replaces their absolute position, so that features do not depend on where the
+sender looks; the maximum is taken before batch norm and ReLU, which then see pillars, not points.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from carla_cp.geometry import compose
+from carla_cp.perception.config import DetectorConfig
+from carla_cp.types import GridSpec, IntArray, PointArray, Pose, Sweep
+
+POINT_FEATURES = 9
+RANGE_SCALE_M = 50.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PillarPoints:
+    """The occupied pillars of one cloud."""
+
+    points: PointArray  # (P, K, 4) K evenly spaced samples of each pillar's points, repeated where there are fewer
+    cells: IntArray  # (P,) row * pillars + column
+    counts: npt.NDArray[np.float32]  # (P,) points in the pillar
+
+
+def agent_pose(sweep: Sweep) -> Pose:
+    """world_from_agent: the believed lidar frame, lowered to the ground along its own z axis."""
+    return compose(sweep.world_from_lidar, Pose(z=-sweep.sensor_height_m))
+
+
+def agent_points(sweep: Sweep, config: DetectorConfig) -> PointArray:
+    """The sweep's points (N, 4) in the agent frame, without the returns of the agent's own vehicle."""
+    points = sweep.points.astype(np.float32)
+    points[:, 2] += np.float32(sweep.sensor_height_m)
+    return points[~on_own_body(points, config)]
+
+
+def on_own_body(points: npt.NDArray[np.floating], config: DetectorConfig) -> npt.NDArray[np.bool_]:
+    """Which rows (x, y first, agent frame) lie over the agent's own vehicle: (N,) bool."""
+    within: npt.NDArray[np.bool_] = (np.abs(points[:, 0]) <= config.body_half_length_m) & (
+        np.abs(points[:, 1]) <= config.body_half_width_m
+    )
+    return within
+
+
+def group_points(points: PointArray, grid: GridSpec, per_pillar: int) -> PillarPoints:
+    """The occupied pillars of a cloud (N, 4) in the agent frame, by rising cell; points outside the grid are left."""
+    column = np.floor((points[:, 0] + grid.half_extent_m) / grid.pillar_m)
+    row = np.floor((points[:, 1] + grid.half_extent_m) / grid.pillar_m)
+    inside = (column >= 0) & (column < grid.pillars) & (row >= 0) & (row < grid.pillars)
+    inside &= (points[:, 2] >= grid.z_min_m) & (points[:, 2] < grid.z_max_m)
+    kept = np.flatnonzero(inside)
+    cell = (row[kept] * grid.pillars + column[kept]).astype(_key_type(grid))
+    order = np.argsort(cell, kind="stable")  # a radix sort for 16-bit keys
+    cell = cell[order]
+    starts = np.flatnonzero(np.diff(cell, prepend=cell[:1] ^ 1)) if len(cell) else np.zeros(0, np.int64)
+    counts = np.diff(starts, append=len(cell))
+    picks = starts[:, None] + np.arange(per_pillar) * counts[:, None] // per_pillar
+    return PillarPoints(points[kept[order[picks]]], cell[starts].astype(np.int64), counts.astype(np.float32))
+
+
+def _key_type(grid: GridSpec) -> type[np.uint16] | type[np.uint32]:
+    return np.uint16 if grid.pillars**2 <= 2**16 else np.uint32
+
+
+class PillarNet(nn.Module):
+    """Encodes occupied pillars and scatters them into a map."""
+
+    def __init__(self, config: DetectorConfig) -> None:
+        """Layers of the given widths, untrained."""
+        super().__init__()
+        self.grid = config.grid
+        self.channels = config.pillar_channels
+        self.linear = nn.Linear(POINT_FEATURES, config.pillar_channels, bias=False)
+        self.norm = nn.BatchNorm1d(config.pillar_channels, eps=1e-3, momentum=0.01)
+
+    def forward(self, points: Tensor, counts: Tensor, cells: Tensor, batch: int) -> Tensor:
+        """The pillar maps (batch, C, pillars, pillars), >= 0 and exactly 0 where no point fell.
+
+        Takes points (P, K, 4), counts (P,) and cells (P,) = map * pillars^2 + cell, of all maps together.
+        """
+        side = self.grid.pillars
+        values = self.linear(self._decorate(points, counts, cells % (side * side))).amax(dim=1)
+        values = torch.relu(self.norm(values))
+        canvas = values.new_zeros((batch * side * side, self.channels))
+        canvas = canvas.index_put((cells,), values)
+        return canvas.view(batch, side, side, self.channels).permute(0, 3, 1, 2)
+
+    def _decorate(self, points: Tensor, counts: Tensor, cells: Tensor) -> Tensor:
+        """(P, K, 9): height, intensity, offsets to the mean and to the pillar's middle, range, density."""
+        half, size, side = self.grid.half_extent_m, self.grid.pillar_m, self.grid.pillars
+        middle = torch.stack([cells % side, cells // side], dim=1).to(points.dtype) * size + (size / 2 - half)
+        position = points[..., :3]
+        from_mean = position - position.mean(dim=1, keepdim=True)
+        from_middle = points[..., :2] - middle[:, None]
+        distance = points[..., :2].norm(dim=2, keepdim=True) / RANGE_SCALE_M
+        density = (torch.log1p(counts) / 4.0)[:, None, None].expand(-1, points.shape[1], 1)
+        return torch.cat([points[..., 2:], from_mean, from_middle, distance, density], dim=2)
