@@ -1,0 +1,125 @@
+"""Point clouds in PCD v0.7 as OPV2V publishes them: `x y z rgb`, the red byte of `rgb` being the intensity.
+
+Read are `x y z rgb` and `x y z intensity`, ascii and binary; written is `x y z rgb`, as published.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from carla_cp.types import PointArray
+
+_TYPES = {("F", 4): "<f4", ("F", 8): "<f8", ("U", 1): "<u1", ("U", 2): "<u2", ("U", 4): "<u4", ("I", 4): "<i4"}
+_HEADER = """# .PCD v0.7 - Point Cloud Data file format
+VERSION 0.7
+FIELDS x y z rgb
+SIZE 4 4 4 4
+TYPE F F F F
+COUNT 1 1 1 1
+WIDTH {count}
+HEIGHT 1
+VIEWPOINT 0 0 0 1 0 0 0
+POINTS {count}
+DATA {encoding}
+"""
+
+
+class PcdError(ValueError):
+    """A point cloud file that is not what this module reads."""
+
+
+def read_pcd(path: Path) -> PointArray:
+    """The points (N, 4) of a file: x, y, z [m], intensity in [0, 1]; points that are not finite are left out.
+
+    Raises PcdError for a file that is cut short, has other fields, or is compressed.
+    """
+    data = path.read_bytes()
+    fields, count, encoding, start = _read_header(path, data)
+    if encoding == "binary":
+        table = _binary_table(path, data[start:], fields, count)
+    else:
+        table = _ascii_table(path, data[start:], fields, count)
+    points = np.stack([table["x"], table["y"], table["z"], _intensity(table)], axis=1).astype(np.float32)
+    return np.asarray(points[np.isfinite(points).all(axis=1)])
+
+
+def write_pcd(path: Path, points: PointArray, binary: bool = False) -> None:
+    """Writes the points (N, 4) whole, by rename; intensity is rounded to 1/255."""
+    red = np.round(np.clip(points[:, 3], 0.0, 1.0) * 255.0).astype(np.uint32) << np.uint32(16)
+    table = np.concatenate([points[:, :3].astype("<f4"), red.astype("<u4").view("<f4")[:, None]], axis=1)
+    header = _HEADER.format(count=len(points), encoding="binary" if binary else "ascii").encode()
+    if binary:
+        body = table.tobytes()
+    else:
+        body = (("%.10g %.10g %.10g %.10g\n" * len(table)) % tuple(table.ravel().tolist())).encode()
+    write_whole(path, header + body)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file under another name first, so that a kill leaves either all of it or none."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(data)
+    os.replace(partial, path)
+
+
+def _read_header(path: Path, data: bytes) -> tuple[np.dtype[np.void], int, str, int]:
+    """Fields of one point, number of points, encoding, and where the points start."""
+    words: dict[str, list[str]] = {}
+    start = 0
+    while "DATA" not in words:
+        end = data.find(b"\n", start)
+        if end < 0 or start > 4096:
+            raise PcdError(f"{path}: not a PCD file (no DATA line in its header)")
+        line = data[start:end].decode("ascii", "replace").split()
+        start = end + 1
+        if line and not line[0].startswith("#"):
+            words[line[0]] = line[1:]
+    try:
+        kinds = zip(words["FIELDS"], words["TYPE"], words["SIZE"], strict=True)
+        fields = np.dtype([(name, _TYPES[kind, int(size)]) for name, kind, size in kinds])
+        count, encoding = int(words["POINTS"][0]), words["DATA"][0]
+    except (KeyError, ValueError, IndexError) as error:
+        raise PcdError(f"{path}: broken PCD header ({error!r})") from error
+    names = fields.names or ()
+    if not {"x", "y", "z"} <= set(names) or not {"rgb", "intensity"} & set(names):
+        raise PcdError(f"{path}: fields {' '.join(names)}; x y z and rgb or intensity are needed")
+    if set(words.get("COUNT", ["1"])) != {"1"}:
+        raise PcdError(f"{path}: COUNT {' '.join(words['COUNT'])} is not read; every field must be one number")
+    if encoding not in ("ascii", "binary"):
+        raise PcdError(f"{path}: DATA {encoding} is not read; convert the file to ascii or binary")
+    return fields, count, encoding, start
+
+
+def _binary_table(path: Path, body: bytes, fields: np.dtype[np.void], count: int) -> npt.NDArray[np.void]:
+    if count < 0 or len(body) < count * fields.itemsize:
+        raise PcdError(f"{path}: cut short: {len(body)} bytes of points, {count * fields.itemsize} announced")
+    return np.frombuffer(body, fields, count)
+
+
+def _ascii_table(path: Path, body: bytes, fields: np.dtype[np.void], count: int) -> npt.NDArray[np.void]:
+    names = fields.names or ()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            numbers = np.fromstring(body.decode("ascii"), np.float64, sep=" ") if body.strip() else np.zeros(0)
+        except (DeprecationWarning, UnicodeDecodeError) as error:
+            raise PcdError(f"{path}: a point is not a number") from error
+    if len(numbers) != count * len(names):
+        raise PcdError(f"{path}: {len(numbers)} numbers, {count} points of {len(names)} announced; cut short?")
+    table = np.zeros(count, fields)
+    for name, column in zip(names, numbers.reshape(count, len(names)).T, strict=True):
+        table[name] = column
+    return table
+
+
+def _intensity(table: npt.NDArray[np.void]) -> npt.NDArray[np.float32]:
+    if "intensity" in (table.dtype.names or ()):
+        scale = 255.0 if table.dtype["intensity"].kind == "u" else 1.0
+        return np.asarray(table["intensity"] / scale, np.float32)
+    bits = np.ascontiguousarray(table["rgb"]).view("<u4")
+    return np.asarray(((bits >> np.uint32(16)) & np.uint32(255)) / 255.0, np.float32)
