@@ -226,8 +226,8 @@ class _Perception:
         newest: dict[AgentName, Shared] = {}
         for delivery in self._link.receive(now):
             outcome = delivery.transmission.outcome
-            if delivery.payload is not None:
-                shared = self._decode(delivery.payload)
+            if delivery.message_payload is not None:
+                shared = self._decode(delivery.message_payload)
                 outcome = Outcome.REJECTED if shared is None else self._timeliness(shared, now)
                 if shared is not None and outcome is Outcome.DELIVERED:
                     newest[delivery.transmission.sender] = shared
@@ -248,7 +248,7 @@ class _Perception:
         """The transmissions whose fate was decided since the last call; at the last tick, those still on their way."""
         settled, self._settled = self._settled, []
         if last:
-            settled += [replace(item, outcome=Outcome.LATE) for item in self._link.pending]
+            settled += [replace(item.transmission, outcome=Outcome.LATE) for item in self._link.pending]
         return tuple(settled)
 
 

@@ -1,0 +1,181 @@
+"""The command line of `python -m carla_cp.run`, checked once."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from carla_cp.codecs import parse_choice
+from carla_cp.scenario import load_scenario, override
+from carla_cp.types import CodecChoice, Scenario
+
+DEFAULT_CODECS = ("none", "infocom@2KB", "revqom@2KB", "raw", "oracle")
+CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
+
+
+class OptionError(Exception):
+    """An option does not make sense; the message is one line that names it and the mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Screenshot:
+    """Where to save a picture, and of which simulated time; None: the end of the first episode."""
+
+    path: Path
+    time_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Everything one run does."""
+
+    scenarios: tuple[Scenario, ...]
+    choices: tuple[CodecChoice, ...]
+    seeds: tuple[int, ...]
+    out: Path
+    resume: bool
+    record: Path | None
+    keep_ticks: bool
+    view: bool
+    screenshot: Screenshot | None
+    host: str | None
+    port: int
+    device: str
+    checkpoint: Path
+    jobs: int
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser, for `--help` and for `parse_options`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m carla_cp.run",
+        description="Runs scenarios with each codec and seed, prints a comparison and writes a report.",
+        epilog="Example: python -m carla_cp.run scenarios/intersection.xml --codec none --codec revqom@2KB --seeds 0-9",
+    )
+    parser.add_argument("scenarios", nargs="*", type=Path, metavar="SCENARIO.xml|FOLDER", help="a folder: its *.xml")
+    parser.add_argument(
+        "--codec", action="append", metavar="NAME[@BUDGET]", help="bytes per agent and tick: 2000, 2KB or 2KiB"
+    )
+    parser.add_argument("--seeds", default="0", help="0-9 or 0,3,5 (default 0)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default runs/<scenario>")
+    parser.add_argument("--resume", action="store_true", help="keep the episodes that DIR already has")
+    parser.add_argument("--record", type=Path, metavar="DIR", help="write OPV2V folders of every episode")
+    parser.add_argument("--keep-ticks", action="store_true", help="write a .ticks recording beside every episode")
+    parser.add_argument("--view", action="store_true", help="live bird's-eye view")
+    parser.add_argument("--screenshot", metavar="FILE[@T_S]", help="save the view at a simulated time")
+    parser.add_argument("--host", help="a CARLA 0.9.16 server instead of the embedded one")
+    parser.add_argument("--port", type=int, default=2000, help="its port (default 2000)")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the networks run")
+    parser.add_argument("--checkpoint", default="mini", metavar="NAME", help="a folder of checkpoints/, or a path")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override the scenario: link.latency_ms=100"
+    )
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="episodes at a time, each with its server")
+    parser.add_argument("--ray", metavar="ADDRESS", help="not in this version")
+    parser.add_argument("--rescore", type=Path, metavar="DIR", help="score the kept ticks of a finished run again")
+    return parser
+
+
+def parse_options(arguments: argparse.Namespace) -> RunOptions:
+    """The run that the parsed arguments ask for.
+
+    Raises OptionError, ScenarioError or CodecError, each with one line that names the thing and the mend.
+    """
+    if arguments.ray:
+        raise OptionError("--ray is not in this version; use --jobs N for several processes on this machine")
+    if arguments.jobs < 1:
+        raise OptionError(f"--jobs {arguments.jobs}: give a whole number from 1")
+    if (arguments.view or arguments.screenshot) and arguments.jobs > 1:
+        raise OptionError("--view and --screenshot show one episode at a time; leave out --jobs")
+    if arguments.host and arguments.jobs > 1:
+        raise OptionError("--host drives one server; leave out --jobs, or leave out --host for embedded servers")
+    scenarios = tuple(_scenario(path, arguments.set) for path in _files(arguments.scenarios))
+    out = arguments.out or Path("runs") / (scenarios[0].name if len(scenarios) == 1 else "study")
+    return RunOptions(
+        scenarios=scenarios,
+        choices=tuple(dict.fromkeys(parse_choice(text) for text in arguments.codec or DEFAULT_CODECS)),
+        seeds=parse_seeds(arguments.seeds),
+        out=_writable(out, "--out"),
+        resume=arguments.resume,
+        record=_writable(arguments.record, "--record") if arguments.record else None,
+        keep_ticks=arguments.keep_ticks,
+        view=arguments.view,
+        screenshot=_screenshot(arguments.screenshot),
+        host=arguments.host,
+        port=arguments.port,
+        device=_device(arguments.device),
+        checkpoint=_checkpoint(arguments.checkpoint),
+        jobs=arguments.jobs,
+    )
+
+
+def parse_seeds(text: str) -> tuple[int, ...]:
+    """Seeds of `0-9`, `0,3,5` or a mix, in the order given and each once."""
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()) or (dash and int(last) < int(first)):
+            raise OptionError(f"--seeds {text}: '{part}' is neither a number nor a range; write 0-9 or 0,3,5")
+        seeds.extend(range(int(first), int(last or first) + 1))
+    return tuple(dict.fromkeys(seeds))
+
+
+def _files(paths: Sequence[Path]) -> list[Path]:
+    if not paths:
+        raise OptionError("no scenario given; try scenarios/intersection.xml")
+    files: list[Path] = []
+    for path in paths:
+        found = sorted(path.glob("*.xml")) if path.is_dir() else [path]
+        if not found:
+            raise OptionError(f"{path}: no *.xml in this folder; give a scenario file or another folder")
+        files.extend(found)
+    return files
+
+
+def _scenario(path: Path, settings: Sequence[str]) -> Scenario:
+    scenario = load_scenario(path)
+    for setting in settings:
+        scenario = override(scenario, setting)
+    return scenario
+
+
+def _writable(folder: Path, option: str) -> Path:
+    """The folder, if files can be created in it; it is not made yet when something else is wrong."""
+    existing = folder
+    while not existing.exists() and existing != existing.parent:
+        existing = existing.parent
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise OptionError(f"{option} {folder}: cannot write there ({existing} is no writable folder); give another")
+    return folder
+
+
+def _screenshot(text: str | None) -> Screenshot | None:
+    if text is None:
+        return None
+    path, at, seconds = text.rpartition("@")
+    if not at:
+        return Screenshot(Path(text), None)
+    try:
+        return Screenshot(Path(path), float(seconds))
+    except ValueError:
+        raise OptionError(f"--screenshot {text}: '{seconds}' is no time in seconds; write FILE.png@4.5") from None
+
+
+def _device(name: str) -> str:
+    if name == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise OptionError("--device cuda: this torch sees no CUDA device; leave it out to run on the CPU")
+    return name
+
+
+def _checkpoint(name: str) -> Path:
+    for folder in (Path(name), CHECKPOINTS / name):
+        if folder.is_dir():
+            return folder
+    known = ", ".join(sorted(path.name for path in CHECKPOINTS.glob("*") if path.is_dir())) or "none"
+    raise OptionError(f"--checkpoint {name}: no such folder; there are: {known}")
