@@ -1,18 +1,19 @@
-"""The town around an OpenDRIVE road network: roads, sidewalks and terrain."""
+"""The town around an OpenDRIVE road network: roads, sidewalks, terrain, and what `roadside` puts beside them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
+from xml.etree import ElementTree
 
 import carla
 import numpy as np
 import numpy.typing as npt
-from lxml import etree
-from scipy.spatial import ConvexHull
+from scipy.spatial import ConvexHull, cKDTree
 
 from carla_cp.server.mesh import Mesh, Tag, make, merge
+from carla_cp.server.roadside import Junction, Streets, furnish
 
 Floats = npt.NDArray[np.float64]
 
@@ -20,8 +21,10 @@ _STEP_M = 2.0  # between samples along a lane
 _SIDEWALK_M = 0.1  # a sidewalk's height over the road
 _TERRAIN_M = -0.05  # the terrain's
 _MARGIN_M = 150.0  # of terrain around the outermost lane
-_PAVED = ("driving", "bidirectional", "parking", "stop", "shoulder", "biking", "bicycle", "border", "entry", "exit")
-_PAVED_TOO = ("onRamp", "offRamp", "restricted", "median", "special1", "special2", "special3", "tram")
+_TERRAIN_CELL_M = 5.0
+_ROUGH_TERRAIN_M = -0.3
+_TRAFFIC_LIGHT = "1000001"  # OpenDRIVE's signal type
+_WALKS = ("sidewalk", "walking")  # all other lanes are paved
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,41 +37,69 @@ class Town:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lane:
-    """One lane of one lane section, as samples of its two borders."""
+    """One lane of one lane section, as samples of its two borders in the lane's own direction."""
 
     kind: str  # OpenDRIVE's lane type
     junction: str  # OpenDRIVE's junction id, "-1" outside of junctions
+    outermost: bool  # nothing of the road lies beyond it
     left: Floats  # (n, 3) world
     right: Floats  # (n, 3) world
 
 
 def build_town(carla_map: carla.Map, opendrive: str, seed: int = 0) -> Town:
     """The town of a map: the same map and seed give the same town. `opendrive` is the text the map was made of."""
-    lanes = list(read_lanes(carla_map, opendrive))
-    if not lanes:
-        raise ValueError("the OpenDRIVE map has no lanes; give a map with at least one road")
-    paved = [lane for lane in lanes if lane.kind in _PAVED + _PAVED_TOO]
-    sidewalks = [lane for lane in lanes if lane.kind == "sidewalk"]
-    meshes = [_ribbon(lane, 0.0, Tag.ROAD) for lane in paved]
-    meshes += [_ribbon(lane, _SIDEWALK_M, Tag.SIDEWALK) for lane in sidewalks]
-    meshes += _junction_floors(paved)
-    meshes.append(_terrain(lanes))
-    return Town(merge(meshes), np.empty((0, 7)))
+    lanes = read_lanes(carla_map, opendrive)
+    paved = [lane for lane in lanes if lane.kind not in _WALKS]
+    if not paved:
+        raise ValueError("the OpenDRIVE map has no lane to drive on; give a map with at least one road")
+    walks = [lane for lane in lanes if lane.kind in _WALKS]
+    junctions = _junctions(paved)
+    streets = Streets(
+        edges=[lane.right for lane in paved + walks if lane.outermost and lane.junction == "-1"],
+        lanes=np.concatenate([_dense(lane) for lane in paved]),
+        walks=np.concatenate([_dense(lane) for lane in walks]) if walks else np.empty((0, 3)),
+        junctions=[Junction(rim[:, :2].mean(axis=0), _radius(rim)) for rim in junctions],
+        signals=_signals(carla_map),
+    )
+    things = furnish(streets, seed)
+    on_road = cKDTree(streets.lanes[:, :2])
+    meshes = [_ribbon(lane, np.zeros(2 * len(lane.left)), Tag.ROAD) for lane in paved]
+    meshes += [_ribbon(lane, _curb(lane, on_road), Tag.SIDEWALK) for lane in walks]
+    meshes += [_floor(rim) for rim in junctions]
+    meshes.append(_terrain(streets.lanes, on_road))
+    obstacles = np.array([thing.box for thing in things], np.float64).reshape(-1, 7)
+    return Town(merge(meshes + [thing.mesh for thing in things]), obstacles)
 
 
-def read_lanes(carla_map: carla.Map, opendrive: str) -> Iterator[Lane]:
-    """Every lane of the map that has a width, whatever its type."""
-    for road in etree.fromstring(opendrive.encode()).iter("road"):
-        length = float(road.attrib["length"])
+def read_lanes(carla_map: carla.Map, opendrive: str) -> list[Lane]:
+    """Every lane of the map that has a width, in the order of the file."""
+    found = []
+    for road in ElementTree.fromstring(opendrive).iter("road"):
+        number, length = int(road.attrib["id"]), float(road.attrib["length"])
         sections = road.findall("lanes/laneSection")
-        starts = [float(section.attrib["s"]) for section in sections] + [length]
-        for section, start, end in zip(sections, starts, starts[1:], strict=False):
-            for lane in section.iter("lane"):
-                number, kind = int(lane.attrib["id"]), lane.attrib["type"]
-                if number != 0 and kind != "none":
-                    borders = _borders(carla_map, int(road.attrib["id"]), number, start, end)
-                    if borders is not None:
-                        yield Lane(kind, road.attrib["junction"], *borders)
+        bounds = pairwise([float(section.attrib["s"]) for section in sections] + [length])
+        for section, (start, end) in zip(sections, bounds, strict=True):
+            for side in ("left", "right"):
+                found += _side(carla_map, section.findall(f"{side}/lane"), road, (number, start, end))
+    return found
+
+
+def _side(
+    carla_map: carla.Map, elements: list[ElementTree.Element], road: ElementTree.Element, span: tuple[int, float, float]
+) -> list[Lane]:
+    """The lanes on one side of a lane section, from the inside out."""
+    number, start, end = span
+    strips = []
+    for element in sorted(elements, key=lambda lane: abs(int(lane.attrib["id"]))):
+        if element.attrib["type"] != "none":
+            borders = _borders(carla_map, number, int(element.attrib["id"]), start, end)
+            if borders is not None:
+                strips.append((element.attrib["type"], borders))
+    last = len(strips) - 1
+    return [
+        Lane(kind, road.attrib["junction"], rank == last, left, right)
+        for rank, (kind, (left, right)) in enumerate(strips)
+    ]
 
 
 def _borders(carla_map: carla.Map, road: int, lane: int, start: float, end: float) -> tuple[Floats, Floats] | None:
@@ -89,33 +120,74 @@ def _borders(carla_map: carla.Map, road: int, lane: int, start: float, end: floa
     return centre - across, centre + across
 
 
-def _ribbon(lane: Lane, lift: float, label: int) -> Mesh:
+def _dense(lane: Lane) -> Floats:
+    """Samples of the lane's area, at most about 1 m apart."""
+    width = float(np.linalg.norm(lane.right - lane.left, axis=1).max())
+    share = np.linspace(0.0, 1.0, math.ceil(width) + 1)[:, None, None]
+    rows = lane.left + share * (lane.right - lane.left)
+    return np.concatenate([rows, (rows[:, 1:] + rows[:, :-1]) / 2], axis=1).reshape(-1, 3)
+
+
+def _signals(carla_map: carla.Map) -> Floats:
+    """x, y and heading of each traffic light, in the order of their ids."""
+    places = {}
+    for light in sorted(carla_map.get_all_landmarks_of_type(_TRAFFIC_LIGHT), key=lambda light: light.id):
+        place = light.transform.location
+        lane = carla_map.get_waypoint(place)
+        places[light.id] = (place.x, place.y, math.radians(lane.transform.rotation.yaw))
+    return np.array(list(places.values()), np.float64).reshape(-1, 3)
+
+
+def _ribbon(lane: Lane, lift: Floats, label: int) -> Mesh:
+    """The lane's surface; `lift` raises the samples of its left, then of its right border."""
     count = len(lane.left)
     here = np.arange(count - 1)
-    triangles = np.concatenate(
-        [
-            np.stack([here, here + 1, here + count], axis=-1),
-            np.stack([here + 1, here + 1 + count, here + count], axis=-1),
-        ]
-    )
-    return make(np.concatenate([lane.left, lane.right]) + (0.0, 0.0, lift), triangles, label)
+    first = np.stack([here, here + 1, here + count], axis=-1)
+    second = np.stack([here + 1, here + 1 + count, here + count], axis=-1)
+    vertices = np.concatenate([lane.left, lane.right])
+    vertices[:, 2] += lift
+    return make(vertices, np.concatenate([first, second]), label)
 
 
-def _junction_floors(paved: list[Lane]) -> list[Mesh]:
-    """Road under every junction, a little low, where its lanes leave gaps."""
-    floors = []
+def _curb(lane: Lane, on_road: cKDTree) -> Floats:
+    """The height of a sidewalk over the road: a curb, but level where the sidewalk crosses a lane of another road."""
+    # A sidewalk touches its own road at one border, so only its middle tells whether it lies on a lane.
+    middle = (lane.left + lane.right)[:, :2] / 2
+    level = np.asarray(on_road.query(middle)[0]) < 0.7
+    return np.tile(np.where(level, -0.02, _SIDEWALK_M), 2)
+
+
+def _junctions(paved: list[Lane]) -> list[Floats]:
+    """The convex rim of each junction's lanes, (n, 3)."""
+    rims = []
     for junction in sorted({lane.junction for lane in paved} - {"-1"}):
         points = np.concatenate([np.r_[lane.left, lane.right] for lane in paved if lane.junction == junction])
-        rim = points[ConvexHull(points[:, :2]).vertices] - (0.0, 0.0, 0.01)
-        fan = np.arange(1, len(rim) - 1)
-        floors.append(make(rim, np.stack([0 * fan, fan, fan + 1], axis=-1), Tag.ROAD))
-    return floors
+        rims.append(points[ConvexHull(points[:, :2]).vertices])
+    return rims
 
 
-def _terrain(lanes: list[Lane]) -> Mesh:
-    points = np.concatenate([np.r_[lane.left, lane.right] for lane in lanes])
-    (x0, y0, z), (x1, y1, _) = points.min(axis=0), points.max(axis=0)
-    x0, y0, x1, y1 = x0 - _MARGIN_M, y0 - _MARGIN_M, x1 + _MARGIN_M, y1 + _MARGIN_M
-    level = z + _TERRAIN_M
-    corners = [(x0, y0, level), (x1, y0, level), (x1, y1, level), (x0, y1, level)]
-    return make(corners, [(0, 1, 2), (0, 2, 3)], Tag.TERRAIN)
+def _radius(rim: Floats) -> float:
+    return float(np.linalg.norm(rim[:, :2] - rim[:, :2].mean(axis=0), axis=1).max())
+
+
+def _floor(rim: Floats) -> Mesh:
+    """Road under a junction, a little low, where its lanes leave gaps."""
+    fan = np.arange(1, len(rim) - 1)
+    return make(rim - (0.0, 0.0, 0.01), np.stack([0 * fan, fan, fan + 1], axis=-1), Tag.ROAD)
+
+
+def _terrain(points: Floats, on_road: cKDTree) -> Mesh:
+    """Terrain a little below the nearest road: two triangles under a flat map, else a grid."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    span = float(max(high[:2] - low[:2])) + 2 * _MARGIN_M
+    flat = high[2] - low[2] < 0.02
+    count = 2 if flat else math.ceil(span / _TERRAIN_CELL_M) + 1
+    axis = np.linspace(-span / 2, span / 2, count)
+    middle = (low + high)[:2] / 2
+    grid = np.stack(np.meshgrid(axis + middle[0], axis + middle[1]), axis=-1).reshape(-1, 2)
+    # Between the grid's points sloping roads rise and fall, so there the terrain lies lower.
+    level = points[np.asarray(on_road.query(grid)[1]), 2] + (_TERRAIN_M if flat else _ROUGH_TERRAIN_M)
+    here = (np.arange(count - 1)[:, None] * count + np.arange(count - 1)).reshape(-1)
+    first = np.stack([here, here + 1, here + count], axis=-1)
+    second = np.stack([here + 1, here + 1 + count, here + count], axis=-1)
+    return make(np.column_stack([grid, level]), np.concatenate([first, second]), Tag.TERRAIN)
