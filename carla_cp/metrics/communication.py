@@ -1,0 +1,63 @@
+"""What was sent and what became of it, from the records of one episode. The only rate is the payload's length."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from carla_cp.types import AgentName, Outcome, TickRecord, Transmission
+
+
+@dataclass(frozen=True, slots=True)
+class MessageCounts:
+    """Messages by outcome; `sent` is all but the empty ones."""
+
+    sent: int
+    delivered: int
+    late: int
+    lost: int
+    rejected: int
+    empty: int
+
+
+@dataclass(frozen=True, slots=True)
+class ByteCounts:
+    """Payload bytes, and what they took on air with per-packet headers."""
+
+    per_message_mean: float | None  # over the messages sent
+    per_message_max: int | None
+    per_agent_tick_mean: float | None  # over every agent and tick at which it could send; an empty one counts 0
+    on_air: int  # total
+
+
+def transmissions(records: Sequence[TickRecord]) -> tuple[Transmission, ...]:
+    """Every message of the episode that was settled before its end."""
+    return tuple(item for record in records for item in record.transmissions)
+
+
+def count_messages(sent: Sequence[Transmission]) -> MessageCounts:
+    """How many messages met each outcome."""
+    counts = Counter(item.outcome for item in sent)
+    return MessageCounts(
+        sent=len(sent) - counts[Outcome.EMPTY],
+        delivered=counts[Outcome.DELIVERED],
+        late=counts[Outcome.LATE],
+        lost=counts[Outcome.LOST],
+        rejected=counts[Outcome.REJECTED],
+        empty=counts[Outcome.EMPTY],
+    )
+
+
+def count_bytes(sent: Sequence[Transmission]) -> ByteCounts:
+    """The bytes of all messages; what has no message to be taken over is None."""
+    sizes = [item.payload_bytes for item in sent if item.outcome is not Outcome.EMPTY]
+    slots: Counter[tuple[AgentName, int]] = Counter()
+    for item in sent:
+        slots[item.sender, item.sent_us] += item.payload_bytes  # of an empty one 0
+    return ByteCounts(
+        per_message_mean=sum(sizes) / len(sizes) if sizes else None,
+        per_message_max=max(sizes, default=None),
+        per_agent_tick_mean=slots.total() / len(slots) if slots else None,
+        on_air=sum(item.bytes_on_air for item in sent),
+    )

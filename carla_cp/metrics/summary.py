@@ -1,0 +1,165 @@
+"""One finished episode as the numbers that `summary.json` holds of it, and the traces that the report plots."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from carla_cp.metrics import communication, driving, safety
+from carla_cp.metrics.communication import ByteCounts, MessageCounts
+from carla_cp.metrics.detection import average_precision, frames_of
+from carla_cp.metrics.driving import DrivingScore
+from carla_cp.types import CodecChoice, Episode, EpisodeEnd, ObjectClass, Perceived, StageTimes, TickRecord
+
+
+@dataclass(frozen=True, slots=True)
+class PrecisionSummary:
+    """Average precision at three IoU thresholds, global score order; None where there was no truth."""
+
+    iou30: float | None
+    iou50: float | None
+    iou70: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ClassPrecision:
+    """Average precision of each class apart."""
+
+    vehicle: PrecisionSummary
+    cyclist: PrecisionSummary
+    pedestrian: PrecisionSummary
+
+
+@dataclass(frozen=True, slots=True)
+class CollisionSummary:
+    """One collision of the ego, however many contacts it was made of."""
+
+    t_s: float  # since the episode's first record
+    other: str
+    speed_mps: float  # of the ego, just before the first contact
+    at_fault: bool  # the ego was moving
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeSummary:
+    """What `summary.json` says of one episode. What is undefined is None, never NaN.
+
+    `wall_s` and `latency_ms` are exempt from identity between runs.
+    """
+
+    scenario: str
+    codec: str
+    budget_bytes: int | None
+    seed: int
+    end: EpisodeEnd
+    ticks: int
+    perception_ticks: int
+    sim_s: float
+    wall_s: float
+    ap_by_class: ClassPrecision
+    messages: MessageCounts
+    bytes: ByteCounts
+    collisions: tuple[CollisionSummary, ...]
+    min_ttc_s: float | None
+    min_gap_m: float | None
+    max_brake_mps2: float
+    time_to_awareness_s: float | None
+    route_completion: float
+    driving_score: DrivingScore
+    latency_ms: StageTimes  # medians over the perception ticks
+
+    @property
+    def ap(self) -> PrecisionSummary:
+        """Average precision of vehicles, the headline."""
+        return self.ap_by_class.vehicle
+
+    @property
+    def label(self) -> str:
+        """The codec and its budget, as `CodecChoice.label`."""
+        return CodecChoice(self.codec, self.budget_bytes).label
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeTrace:
+    """The ego's drive tick by tick, all of one length K, rounded to a thousandth: enough to plot it without records."""
+
+    time_s: tuple[float, ...]  # since the first record
+    speed_mps: tuple[float, ...]
+    gap_m: tuple[float | None, ...]  # to the hazard's box, or without a hazard to the nearest actor's
+    brake: tuple[float, ...]  # the actuator's, [0, 1]
+
+
+def summarise(episode: Episode, hazard: str | None) -> EpisodeSummary:
+    """The summary of a finished episode; `hazard` is the rolename of the scenario's hazard, None if it has none.
+
+    Raises ValueError for an episode without records.
+    """
+    records = episode.records
+    if not records:
+        raise ValueError(f"the episode {episode.scenario}/{episode.codec.label}/{episode.seed} has no records")
+    perceptions = [record.perceived for record in records if record.perceived is not None]
+    sent = communication.transmissions(records)
+    crashes = safety.collisions(records)
+    completion = driving.route_completion(records, episode.end)
+    return EpisodeSummary(
+        scenario=episode.scenario,
+        codec=episode.codec.name,
+        budget_bytes=episode.codec.budget_bytes,
+        seed=episode.seed,
+        end=episode.end,
+        ticks=len(records),
+        perception_ticks=len(perceptions),
+        sim_s=_duration_s(records),
+        wall_s=episode.wall_s,
+        ap_by_class=_precision(perceptions),
+        messages=communication.count_messages(sent),
+        bytes=communication.count_bytes(sent),
+        collisions=tuple(CollisionSummary(c.t_s, c.other, c.speed_mps, c.at_fault) for c in crashes),
+        min_ttc_s=safety.min_time_to_collision(records),
+        min_gap_m=safety.min_gap(records),
+        max_brake_mps2=safety.max_brake(records),
+        time_to_awareness_s=safety.time_to_awareness(records, hazard),
+        route_completion=completion,
+        driving_score=driving.driving_score(completion, crashes, driving.red_lights_run(records)),
+        latency_ms=_latency([record.times for record in records if record.perceived is not None]),
+    )
+
+
+def trace(records: Sequence[TickRecord], hazard: str | None) -> EpisodeTrace:
+    """Time, speed, gap and brake at every record."""
+    gaps = [safety.gap_to_nearest(record, hazard) for record in records]
+    return EpisodeTrace(
+        time_s=tuple(round((record.time_us - records[0].time_us) / 1e6, 3) for record in records),
+        speed_mps=tuple(round(record.ego.speed, 3) for record in records),
+        gap_m=tuple(None if gap is None else round(gap, 3) for gap in gaps),
+        brake=tuple(round(record.plan.control.brake, 3) for record in records),
+    )
+
+
+def _duration_s(records: Sequence[TickRecord]) -> float:
+    """Simulated time of all ticks, the first one's included."""
+    steps = len(records) - 1
+    span = (records[-1].time_us - records[0].time_us) / 1e6
+    return span * len(records) / steps if steps else 0.0
+
+
+def _precision(perceptions: Sequence[Perceived]) -> ClassPrecision:
+    def of(label: ObjectClass) -> PrecisionSummary:
+        frames = frames_of(perceptions, label)
+        return PrecisionSummary(*(average_precision(frames, iou) for iou in (0.3, 0.5, 0.7)))
+
+    return ClassPrecision(of(ObjectClass.VEHICLE), of(ObjectClass.CYCLIST), of(ObjectClass.PEDESTRIAN))
+
+
+def _latency(times: Sequence[StageTimes]) -> StageTimes:
+    if not times:
+        return StageTimes()
+    return StageTimes(
+        sense=median(item.sense for item in times),
+        encode=median(item.encode for item in times),
+        decode=median(item.decode for item in times),
+        detect=median(item.detect for item in times),
+        plan=median(item.plan for item in times),
+        tick=median(item.tick for item in times),
+    )

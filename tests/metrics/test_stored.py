@@ -1,0 +1,96 @@
+"""Summaries, traces and rows to JSON and back."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from carla_cp.metrics import stored
+from carla_cp.metrics.comparison import comparison
+from carla_cp.metrics.summary import summarise, trace
+from carla_cp.types import Episode, EpisodeEnd
+
+from .builders import crossing, episode, record, state
+
+DRIVES = [crossing(), crossing("none", None, aware=False), episode([record(0, state(0))], end=EpisodeEnd.BLOCKED)]
+
+
+@pytest.mark.parametrize("drive", DRIVES, ids=["saved", "hit", "blocked"])
+def test_a_summary_and_a_trace_survive_their_json(drive: Episode) -> None:
+    summary, course = summarise(drive, "violator"), trace(drive.records, "violator")
+    text = json.dumps([stored.summary_to_json(summary), stored.trace_to_json(course)], allow_nan=False)
+    first, second = json.loads(text)
+    assert stored.summary_from_json(first, "file") == summary
+    assert stored.trace_from_json(second, "file") == course
+
+
+def test_a_row_survives_its_json() -> None:
+    rows = comparison([summarise(item, None) for item in DRIVES])
+    assert [stored.row_from_json(json.loads(json.dumps(stored.row_to_json(row))), "file") for row in rows] == list(rows)
+
+
+def test_an_episode_has_exactly_the_contract_s_keys() -> None:
+    value = stored.summary_to_json(summarise(crossing("none", None, aware=False), None))
+    assert list(value) == [
+        "scenario",
+        "codec",
+        "budget_bytes",
+        "seed",
+        "end",
+        "ticks",
+        "perception_ticks",
+        "sim_s",
+        "wall_s",
+        "ap",
+        "ap_by_class",
+        "messages",
+        "bytes",
+        "collisions",
+        "min_ttc_s",
+        "min_gap_m",
+        "max_brake_mps2",
+        "time_to_awareness_s",
+        "route_completion",
+        "driving_score",
+        "latency_ms",
+    ]
+    assert value["ap"].keys() == {"0.3", "0.5", "0.7"}  # type: ignore[union-attr]
+    assert value["collisions"][0].keys() == {"t_s", "other", "speed_mps", "at_fault"}  # type: ignore[index,union-attr]
+    assert value["latency_ms"].keys() == {"sense", "encode", "decode", "detect", "plan", "tick"}  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "complaint"),
+    [
+        ("extra", 1, "extra"),
+        ("seed", 1.5, "seed"),
+        ("seed", True, "seed"),
+        ("end", "exploded", "exploded"),
+        ("wall_s", float("nan"), "wall_s"),
+        ("wall_s", "12", "wall_s"),
+        ("codec", 3, "codec"),
+        ("collisions", {}, "collisions"),
+        ("collisions", [{"t_s": 1.0}], "collisions"),
+        ("messages", None, "messages"),
+        ("ap", {"0.3": 0.1, "0.5": 0.1, "0.7": 0.1}, "ap differs"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_name(key: str, value: object, complaint: str) -> None:
+    document: dict[str, object] = {**stored.summary_to_json(summarise(crossing(), None)), key: value}
+    with pytest.raises(stored.StoredError, match=complaint):
+        stored.summary_from_json(document, "0.json")
+
+
+def test_a_missing_key_is_refused_by_file_and_name() -> None:
+    document = stored.summary_to_json(summarise(crossing(), None))
+    del document["min_ttc_s"]
+    with pytest.raises(stored.StoredError, match=r"0\.json: .*min_ttc_s"):
+        stored.summary_from_json(document, "0.json")
+
+
+def test_a_trace_with_columns_of_different_lengths_is_refused() -> None:
+    course = trace(crossing().records, None)
+    with pytest.raises(stored.StoredError, match="length"):
+        stored.trace_from_json(stored.trace_to_json(replace(course, brake=course.brake[:-1])), "0.json")

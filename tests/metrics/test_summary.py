@@ -1,0 +1,68 @@
+"""The summary and the trace of one episode."""
+
+from __future__ import annotations
+
+import pytest
+
+from carla_cp.metrics.summary import summarise, trace
+from carla_cp.types import EpisodeEnd, StageTimes
+
+from .builders import crossing, episode, perceived, record, state, thing
+
+
+def test_an_aware_ego_and_a_blind_one_differ_in_every_safety_figure() -> None:
+    saved, hit = summarise(crossing(), "violator"), summarise(crossing("none", None, aware=False), "violator")
+    assert saved.end is EpisodeEnd.ROUTE
+    assert hit.end is EpisodeEnd.COLLISION
+    assert saved.collisions == ()
+    assert [item.other for item in hit.collisions] == ["violator"]
+    assert saved.driving_score.lb21 == 100.0 > hit.driving_score.lb21
+    assert saved.min_gap_m is not None
+    assert hit.min_gap_m is not None
+    assert saved.min_gap_m > hit.min_gap_m
+    assert saved.time_to_awareness_s == pytest.approx(0.15)
+    assert hit.time_to_awareness_s is None
+    assert saved.max_brake_mps2 == pytest.approx(4.0)
+
+
+def test_ticks_times_messages_and_precision_are_those_of_the_records() -> None:
+    drive = crossing()
+    found = summarise(drive, "violator")
+    assert found.ticks == len(drive.records)
+    assert found.sim_s == pytest.approx(0.05 * len(drive.records))
+    assert found.perception_ticks == sum(item.perceived is not None for item in drive.records)
+    assert found.messages.delivered == 2 * found.perception_ticks
+    assert found.bytes.per_message_max is not None
+    assert found.bytes.per_message_max <= 2000
+    assert found.ap.iou50 == 1.0
+    assert found.ap_by_class.pedestrian.iou50 is None
+    assert found.wall_s == 1.5
+    assert found.label == "revqom@2000"
+
+
+def test_latencies_are_medians_over_perception_ticks_only() -> None:
+    seen = perceived(0, [], [])
+    times = [StageTimes(encode=value) for value in (1.0, 50.0, 2.0, 9.0)]
+    records = [record(i, state(i), perceived=None if i == 1 else seen, times=times[i]) for i in range(4)]
+    assert summarise(episode(records), None).latency_ms.encode == 2.0
+
+
+def test_an_episode_that_never_perceived_or_met_anyone_has_undefined_figures() -> None:
+    found = summarise(episode([record(0, state(0))]), None)
+    assert (found.ap.iou30, found.min_ttc_s, found.min_gap_m, found.time_to_awareness_s) == (None, None, None, None)
+    assert found.bytes.per_message_mean is None
+    assert found.latency_ms == StageTimes()
+
+
+def test_an_episode_without_records_is_refused() -> None:
+    with pytest.raises(ValueError, match="no records"):
+        summarise(episode([]), None)
+
+
+def test_a_trace_follows_the_gap_to_the_hazard_or_to_the_nearest_actor() -> None:
+    near, far = thing("near", state(10), 1), thing("far", state(30), 2)
+    records = [record(0, state(0, speed=5), [near, far]), record(1, state(0.25, speed=5), [far]), record(2, state(0.5))]
+    assert trace(records, "far").gap_m == (25.4, 25.15, None)
+    assert trace(records, None).gap_m == (5.4, 25.15, None)
+    assert trace(records, None).time_s == (0.0, 0.05, 0.1)
+    assert trace(records, None).speed_mps == (5.0, 5.0, 0.0)
