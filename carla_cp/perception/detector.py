@@ -17,7 +17,7 @@ from carla_cp.geometry import relative, transform_boxes, transform_points
 from carla_cp.perception.backbone import Backbone
 from carla_cp.perception.config import CheckpointError, DetectorConfig, load_config
 from carla_cp.perception.fusion import Fusion, plane_theta, warp
-from carla_cp.perception.head import Head, RawHeads, decode, suppress
+from carla_cp.perception.head import HEAT_BIAS, Head, RawHeads, decode, suppress
 from carla_cp.perception.pillars import PillarNet, PillarPoints, agent_points, agent_pose, group_points, on_own_body
 from carla_cp.types import Detections, FloatArray, PointArray, Pose, Shared, Stage, Sweep
 
@@ -36,7 +36,8 @@ class Detector(nn.Module):
         self.fusion = Fusion(config)
         self.head = Head(config)
         self.own_heat = nn.Conv2d(config.bev_channels, len(config.classes), 1)
-        nn.init.constant_(self.own_heat.bias, -4.0)  # type: ignore[arg-type]
+        nn.init.constant_(self.own_heat.bias, HEAT_BIAS)  # type: ignore[arg-type]
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
     def device(self) -> torch.device:
@@ -230,7 +231,7 @@ def load_detector(checkpoint: Path, device: str = "cpu", threads: int | None = N
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{path}: does not fit its {CONFIG} ({reason}); restore both files") from None
-    return detector.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]
+    return detector.to(device).eval()
 
 
 def save_detector(detector: Detector, checkpoint: Path) -> None:

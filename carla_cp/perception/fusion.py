@@ -35,11 +35,27 @@ def warp(features: Tensor, valid: Tensor, theta: Tensor) -> tuple[Tensor, Tensor
     """
     weight = valid[:, None].to(features.dtype)
     stacked = torch.cat([features * weight, weight], dim=1)
-    where = F.affine_grid(theta.to(features), list(stacked.shape), align_corners=False)
+    where = _sampling_grid(theta.to(features), features.shape[2], features.shape[3])
     sampled = F.grid_sample(stacked, where, mode="bilinear", padding_mode="zeros", align_corners=False)
     received = sampled[:, -1:] >= 0.5
     values = torch.where(received, sampled[:, :-1] / sampled[:, -1:].clamp(min=0.5), 0.0)
     return values, received[:, 0]
+
+
+def _sampling_grid(theta: Tensor, height: int, width: int) -> Tensor:
+    """Where each cell's middle lies in the sender's normalised plane: (B, H, W, 2).
+
+    Term by term instead of F.affine_grid, whose matrix product autocast would round to eight bits.
+    """
+    x = (2 * torch.arange(width, device=theta.device, dtype=theta.dtype) + 1) / width - 1
+    y = ((2 * torch.arange(height, device=theta.device, dtype=theta.dtype) + 1) / height - 1)[:, None]
+    return torch.stack(
+        [
+            row[:, 0, None, None] * x + row[:, 1, None, None] * y + row[:, 2, None, None]
+            for row in (theta[:, 0], theta[:, 1])
+        ],
+        dim=-1,
+    )
 
 
 class Fusion(nn.Module):

@@ -74,7 +74,7 @@ def make_targets(boxes: FloatArray, labels: IntArray, grid: GridSpec) -> Targets
         column, row = np.floor(position).astype(int)
         if not (0 <= column < side and 0 <= row < side):
             continue
-        rows, columns = slice(max(row - 4, 0), row + 5), slice(max(column - 4, 0), column + 5)
+        rows, columns = (slice(max(at - 4, 0), min(at + 5, side)) for at in (row, column))
         y, x = np.mgrid[rows, columns] + 0.5
         blob = np.exp(-((x - column - 0.5) ** 2 + (y - row - 0.5) ** 2) / (2 * HEAT_SIGMA_CELLS[label] ** 2))
         heat[label, rows, columns] = np.maximum(heat[label, rows, columns], blob)

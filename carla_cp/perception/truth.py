@@ -1,0 +1,30 @@
+"""What a team could have seen: the truth that the detector is trained on and scored against."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from carla_cp.geometry import compose, inverse, matrix_from_pose, transform_boxes
+from carla_cp.perception.config import DetectorConfig
+from carla_cp.perception.pillars import on_own_body
+from carla_cp.types import AgentFrame, FloatArray, Frame, IntArray, Pose
+
+
+def agent_from_world(agent: AgentFrame) -> FloatArray:
+    """The 4 x 4 matrix into an agent's true agent frame."""
+    pose = compose(agent.true_world_from_lidar, Pose(z=-agent.sweep.sensor_height_m))
+    return matrix_from_pose(inverse(pose))
+
+
+def team_truth(frame: Frame, config: DetectorConfig, ego: int = 0) -> tuple[FloatArray, IntArray]:
+    """Boxes (M, 7) in the true agent frame of agent `ego`, and labels (M,).
+
+    The objects with at least one return at any agent, each once, with their centre in the grid, without the ego.
+    """
+    ids = np.concatenate([agent.ids for agent in frame.agents])
+    boxes = np.concatenate([agent.boxes for agent in frame.agents])
+    labels = np.concatenate([agent.labels for agent in frame.agents])
+    _, first = np.unique(ids, return_index=True)
+    local = transform_boxes(agent_from_world(frame.agents[ego]), boxes[first])
+    keep = (np.abs(local[:, :2]) < config.grid.half_extent_m).all(axis=1) & ~on_own_body(local, config)
+    return local[keep], labels[first][keep]
