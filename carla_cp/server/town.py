@@ -41,7 +41,7 @@ class Lane:
 
     kind: str  # OpenDRIVE's lane type
     junction: str  # OpenDRIVE's junction id, "-1" outside of junctions
-    outermost: bool  # nothing of the road lies beyond it
+    outer: Floats | None  # (n, 3) of a road's outermost lane its outer border, outside on the right
     left: Floats  # (n, 3) world
     right: Floats  # (n, 3) world
 
@@ -55,7 +55,7 @@ def build_town(carla_map: carla.Map, opendrive: str, seed: int = 0) -> Town:
     walks = [lane for lane in lanes if lane.kind in _WALKS]
     junctions = _junctions(paved)
     streets = Streets(
-        edges=[lane.right for lane in paved + walks if lane.outermost and lane.junction == "-1"],
+        edges=[lane.outer for lane in paved + walks if lane.outer is not None and lane.junction == "-1"],
         lanes=np.concatenate([_dense(lane) for lane in paved]),
         walks=np.concatenate([_dense(lane) for lane in walks]) if walks else np.empty((0, 3)),
         junctions=[Junction(rim[:, :2].mean(axis=0), _radius(rim)) for rim in junctions],
@@ -95,11 +95,24 @@ def _side(
             borders = _borders(carla_map, number, int(element.attrib["id"]), start, end)
             if borders is not None:
                 strips.append((element.attrib["type"], borders))
-    last = len(strips) - 1
+    outer = _outer_border([borders for _, borders in strips])
     return [
-        Lane(kind, road.attrib["junction"], rank == last, left, right)
+        Lane(kind, road.attrib["junction"], outer if rank == len(strips) - 1 else None, left, right)
         for rank, (kind, (left, right)) in enumerate(strips)
     ]
+
+
+def _outer_border(strips: list[tuple[Floats, Floats]]) -> Floats | None:
+    """The border of the last strip that is farther from the first, ordered so that the outside is on its right."""
+    if not strips:
+        return None
+    left, right = strips[-1]
+    inside = (strips[0][0] + strips[0][1]) / 2
+    # Lanes against the road's sense are not all reversed on the map, so which border is the outer one is measured.
+    nearer_left = np.linalg.norm(left - inside, axis=1).sum() < np.linalg.norm(right - inside, axis=1).sum()
+    outer = right if len(strips) == 1 or nearer_left else left
+    ahead, outwards = outer[-1, :2] - outer[0, :2], (outer - inside)[:, :2].mean(axis=0)
+    return outer if ahead[0] * outwards[1] > ahead[1] * outwards[0] else outer[::-1]
 
 
 def _borders(carla_map: carla.Map, road: int, lane: int, start: float, end: float) -> tuple[Floats, Floats] | None:
