@@ -116,13 +116,14 @@ def _outer_border(strips: list[tuple[Floats, Floats]]) -> Floats | None:
 
 
 def _borders(carla_map: carla.Map, road: int, lane: int, start: float, end: float) -> tuple[Floats, Floats] | None:
-    """The left and right border of a lane, seen along the road's reference line or against it."""
+    """The left and right border of a lane; none if it has no width."""
+    # The map knows no lane exactly at the ends of a section, so samples begin and end a little inside...
     inset = min(1e-3, (end - start) / 10.0)
     samples = []
     for s in np.linspace(start + inset, end - inset, max(math.ceil((end - start) / _STEP_M), 1) + 1):
         waypoint = carla_map.get_waypoint_xodr(road, lane, float(s))
         if waypoint is None:
-            return None
+            raise ValueError(f"the map has no lane {lane} of road {road} at s={s:.3f} m, though its OpenDRIVE text has")
         place, yaw = waypoint.transform.location, math.radians(waypoint.transform.rotation.yaw)
         samples.append((place.x, place.y, place.z, yaw, waypoint.lane_width))
     x, y, z, yaw, width = np.array(samples).T
@@ -130,6 +131,10 @@ def _borders(carla_map: carla.Map, road: int, lane: int, start: float, end: floa
         return None
     across = np.stack([-np.sin(yaw), np.cos(yaw), np.zeros_like(yaw)], axis=-1) * width[:, None] / 2
     centre = np.stack([x, y, z], axis=-1)
+    # ... and are drawn out by twice that, so that sections overlap instead of leaving a gap.
+    for tip, neighbour in ((0, 1), (-1, -2)):
+        step = centre[tip] - centre[neighbour]
+        centre[tip] += 2.0 * inset * step / np.linalg.norm(step)
     return centre - across, centre + across
 
 
