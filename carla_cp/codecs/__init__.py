@@ -1,1 +1,73 @@
+"""Codecs: a stage of the detector to bytes under a budget, and back.
 
+A codec is one file with one class and one line in `CODECS`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any
+
+from carla_cp.codecs.base import Codec, CodecError
+from carla_cp.codecs.bitstream import PayloadError
+from carla_cp.codecs.early import EarlyCodec
+from carla_cp.codecs.late import LateCodec
+from carla_cp.codecs.none import NoneCodec
+from carla_cp.codecs.oracle import OracleCodec
+from carla_cp.codecs.raw import RawCodec
+from carla_cp.codecs.weights import detector_fingerprint, load_weights
+from carla_cp.types import CodecChoice
+
+__all__ = ["CODECS", "Codec", "CodecError", "PayloadError", "load_codec", "parse_choice"]
+
+CODECS: dict[str, type[Codec[Any]]] = {
+    "none": NoneCodec,
+    "oracle": OracleCodec,
+    "late": LateCodec,
+    "raw": RawCodec,
+    "early": EarlyCodec,
+}
+
+_UNITS = {"": 1, "B": 1, "KB": 1000, "KiB": 1024, "MB": 1_000_000, "MiB": 1 << 20}
+
+
+def load_codec(name: str, checkpoint: Path, device: str = "cpu") -> Codec[Any]:
+    """The codec of that name, in eval mode, fit for the detector in the folder `checkpoint`.
+
+    Learned codecs read `codecs/<name>.safetensors` there. Raises CodecError for an unknown name, and for weights that
+    are missing, damaged, or trained for another detector.
+    """
+    kind = CODECS[_known(name)]
+    if kind.learned:
+        return load_weights(kind, checkpoint).to(device).eval()
+    # Boxes and points mean the same to every detector; features do not.
+    return kind(detector_fingerprint(checkpoint) if kind is RawCodec else 0).to(device).eval()
+
+
+def parse_choice(text: str) -> CodecChoice:
+    """`NAME` or `NAME@BUDGET` of the command line; a budget is bytes (`2000`), `2KB` (2000) or `2KiB` (2048).
+
+    Raises CodecError for an unknown name, a budget that is none, and a budget for a codec that takes none.
+    """
+    name, at, budget = text.partition("@")
+    kind = CODECS[_known(name)]
+    if not at:
+        return CodecChoice(name, None)
+    if not kind.takes_budget:
+        raise CodecError(f"--codec {text}: {name} sends nothing and takes no budget; write --codec {name}")
+    match = re.fullmatch(r"(\d{1,9})(B|KB|KiB|MB|MiB)?", budget)
+    if match is None or int(match[1]) == 0:
+        raise CodecError(
+            f"--codec {text}: {budget!r} is no budget; give bytes per agent and tick, as in {name}@2000 or {name}@2KB"
+        )
+    return CodecChoice(name, int(match[1]) * _UNITS[match[2] or ""])
+
+
+def _known(name: str) -> str:
+    if name in CODECS:
+        return name
+    near = difflib.get_close_matches(name, CODECS, n=2)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"choose one of {', '.join(CODECS)}"
+    raise CodecError(f"there is no codec {name!r}; {hint}")

@@ -1,0 +1,83 @@
+"""Which cells of a square grid a message holds: a quadtree, one integer table per level.
+
+Every occupied node says by one of 15 symbols which of its four children are occupied, level by level from the root, so
+that neighbouring cells share what they have in common (Samet, The Quadtree and Related Hierarchical Data Structures,
+ACM Computing Surveys 1984).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from carla_cp.codecs.bitstream import SymbolReader, SymbolWriter, Table
+from carla_cp.types import IntArray
+
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
+PATTERNS = 15
+_BITS = np.array([1, 2, 4, 8])
+
+
+def uniform_tables(cells: int) -> tuple[Table, ...]:
+    """Tables that know nothing, root first, for a grid of `cells` x `cells`, a power of two."""
+    levels = cells.bit_length() - 1
+    if cells != 1 << levels or not levels:
+        raise ValueError(f"a quadtree needs a power of two of at least 2, not {cells} cells")
+    return tuple(Table.uniform(PATTERNS) for _ in range(levels))
+
+
+def mask_of(chosen: IntArray, cells: int) -> BoolArray:
+    """The mask (cells, cells) of flat indices in row order."""
+    mask = np.zeros((cells, cells), bool)
+    mask.reshape(-1)[chosen] = True
+    return mask
+
+
+def patterns(mask: BoolArray) -> list[IntArray]:
+    """The symbols of each level, root first, of a mask (cells, cells) with at least one cell set."""
+    result: list[IntArray] = []
+    level = mask
+    while len(level) > 1:
+        half = len(level) // 2
+        children = level.reshape(half, 2, half, 2).transpose(0, 2, 1, 3).reshape(half, half, 4)
+        codes = children @ _BITS
+        level = codes > 0
+        result.append(codes[level] - 1)
+    return result[::-1]
+
+
+def write(writer: SymbolWriter, mask: BoolArray, tables: Sequence[Table]) -> None:
+    """Appends the positions of the set cells, at least one."""
+    if not mask.any():
+        raise ValueError("an empty mask has no positions: send no message")
+    for symbols, table in zip(patterns(mask), tables, strict=True):
+        writer.put(symbols, table)
+
+
+def read(reader: SymbolReader, tables: Sequence[Table]) -> BoolArray:
+    """The mask (cells, cells) that was written; it has at least one cell set whatever the bytes."""
+    mask = np.ones((1, 1), bool)
+    for table in tables:
+        symbols = reader.take(int(mask.sum()), table)
+        children = np.zeros((*mask.shape, 4), bool)
+        children[mask] = (symbols[:, None] + 1) & _BITS > 0
+        half = len(mask)
+        mask = children.reshape(half, half, 2, 2).transpose(0, 2, 1, 3).reshape(2 * half, 2 * half)
+    return mask
+
+
+def bits(mask: BoolArray, tables: Sequence[Table]) -> float:
+    """What `write` will cost."""
+    return float(sum(table.bits[symbols].sum() for symbols, table in zip(patterns(mask), tables, strict=True)))
+
+
+def tables_from(masks: Sequence[BoolArray]) -> tuple[Table, ...]:
+    """The tables that suit these masks, with every pattern kept possible."""
+    counts = [np.ones(PATTERNS) for _ in range(masks[0].shape[0].bit_length() - 1)]
+    for mask in masks:
+        for count, symbols in zip(counts, patterns(mask), strict=True):
+            count += np.bincount(symbols, minlength=PATTERNS)
+    return tuple(Table.from_counts(count) for count in counts)
