@@ -1,0 +1,209 @@
+"""Detections -> tracks in the world frame: a constant-velocity Kalman filter per object, Hungarian association.
+
+Each detection counts at the time its sweep was captured, and tracks are reported at the tick that asks. Left out:
+several motion models, and uncertainty of the ego's own pose.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from carla_cp.geometry import matrix_from_pose, transform_boxes, wrap_angle
+from carla_cp.types import Detections, FloatArray, IntArray, ObjectClass, Pose, Track
+
+_OBSERVED = np.eye(2, 4)
+_FORBIDDEN = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerConfig:
+    """Noise, association and life of tracks."""
+
+    position_noise_m: float = 0.3  # standard deviation of a detection's centre
+    acceleration_noise_mps2: float = 2.5
+    speed_along_mps: float = 12.0  # standard deviation of a new object's velocity along its heading
+    speed_across_mps: float = 3.0  # and across it
+    walking_mps: float = 2.0  # and of a pedestrian's, any direction
+    gate_sigma: float = 3.5  # Mahalanobis distance of an association
+    gate_m: float = 4.0  # and its length
+    min_score: float = 0.2
+    birth_hits: int = 2  # before a track is reported
+    birth_window_s: float = 0.25  # an unconfirmed track dies after so long without a hit
+    death_s: float = 1.0  # a confirmed one
+    smoothing: float = 0.3  # weight of a new detection's size, heading and score
+
+    def __post_init__(self) -> None:
+        if min(self.position_noise_m, self.acceleration_noise_mps2, self.gate_sigma, self.gate_m) <= 0:
+            raise ValueError(f"noise and gates of the tracker must be positive: {self}")
+        if self.birth_hits < 1 or not 0 < self.smoothing <= 1:
+            raise ValueError(f"birth_hits must be at least 1 and smoothing in (0, 1]: {self}")
+
+
+@dataclass(slots=True)
+class _Object:
+    id: int
+    label: ObjectClass
+    mean: FloatArray  # x, y, vx, vy
+    covariance: FloatArray  # (4, 4)
+    z: float
+    size: FloatArray  # length, width, height
+    yaw: float
+    score: float
+    hits: int
+    last_seen_us: int
+
+
+class Tracker:
+    """The objects around the ego, from its detections alone."""
+
+    def __init__(self, config: TrackerConfig = TrackerConfig()) -> None:
+        self._config = config
+        self._objects: list[_Object] = []
+        self._time_us = 0
+        self._born = 0
+
+    def update(self, detections: Detections, world_from_agent: Pose, capture_us: int) -> None:
+        """Take in the detections of one sweep, captured at `capture_us` from `world_from_agent`.
+
+        Raises:
+            ValueError: the sweep is older than the last.
+        """
+        if capture_us < self._time_us:
+            raise ValueError(f"sweep of {capture_us} us after one of {self._time_us} us: updates go forward in time")
+        self._predict((capture_us - self._time_us) * 1e-6)
+        self._time_us = capture_us
+        keep = np.flatnonzero(detections.scores >= self._config.min_score)
+        boxes = transform_boxes(matrix_from_pose(world_from_agent), detections.boxes[keep])
+        labels, scores = detections.labels[keep], detections.scores[keep]
+        pairs = self._associate(boxes, labels)
+        for index, column in pairs:
+            self._correct(self._objects[index], boxes[column], float(scores[column]))
+        taken = {column for _, column in pairs}
+        for column in range(len(boxes)):
+            if column not in taken and not self._covered(boxes[column], int(labels[column])):
+                self._bear(boxes[column], ObjectClass(int(labels[column])), float(scores[column]))
+        self._objects = [item for item in self._objects if self._alive(item)]
+
+    def at(self, now_us: int) -> tuple[Track, ...]:
+        """The confirmed tracks, by falling age, each moved on to `now_us` with its velocity."""
+        elapsed = (now_us - self._time_us) * 1e-6
+        return tuple(_report(item, elapsed) for item in self._objects if item.hits >= self._config.birth_hits)
+
+    def _predict(self, elapsed: float) -> None:
+        motion = np.eye(4)
+        motion[0, 2] = motion[1, 3] = elapsed
+        push = np.array([[elapsed**2 / 2, 0.0], [0.0, elapsed**2 / 2], [elapsed, 0.0], [0.0, elapsed]])
+        noise = self._config.acceleration_noise_mps2**2 * push @ push.T
+        for item in self._objects:
+            item.mean = motion @ item.mean
+            item.covariance = motion @ item.covariance @ motion.T + noise
+
+    def _associate(self, boxes: FloatArray, labels: IntArray) -> list[tuple[int, int]]:
+        """Pairs of object and detection with the least total Mahalanobis distance within the gate."""
+        if not self._objects or not len(boxes):
+            return []
+        costs = np.full((len(self._objects), len(boxes)), _FORBIDDEN)
+        for row, item in enumerate(self._objects):
+            offset = boxes[:, :2] - item.mean[:2]
+            spread = item.covariance[:2, :2] + np.eye(2) * self._config.position_noise_m**2
+            distance = np.sqrt(np.einsum("ni,ij,nj->n", offset, np.linalg.inv(spread), offset))
+            near = (distance <= self._config.gate_sigma) & (np.hypot(*offset.T) <= self._config.gate_m)
+            costs[row] = np.where(near & (labels == int(item.label)), distance, _FORBIDDEN)
+        rows, columns = linear_sum_assignment(costs)
+        return [
+            (int(row), int(column))
+            for row, column in zip(rows, columns, strict=True)
+            if costs[row, column] < _FORBIDDEN
+        ]
+
+    def _correct(self, item: _Object, box: FloatArray, score: float) -> None:
+        spread = item.covariance[:2, :2] + np.eye(2) * self._config.position_noise_m**2
+        gain = item.covariance[:, :2] @ np.linalg.inv(spread)
+        item.mean = item.mean + gain @ (box[:2] - item.mean[:2])
+        kept = np.eye(4) - gain @ _OBSERVED
+        noise = self._config.position_noise_m**2 * gain @ gain.T
+        item.covariance = kept @ item.covariance @ kept.T + noise  # Joseph's form stays positive definite
+        weight = max(self._config.smoothing, 1.0 / (item.hits + 1))
+        item.size = item.size + weight * (box[3:6] - item.size)
+        item.z += weight * (float(box[2]) - item.z)
+        item.score += weight * (score - item.score)
+        item.yaw = _heading(item, float(box[6]), weight)
+        item.hits += 1
+        item.last_seen_us = self._time_us
+
+    def _covered(self, box: FloatArray, label: int) -> bool:
+        """Whether an object seen in this very sweep stands where the box does: two cannot."""
+        return any(
+            int(item.label) == label
+            and item.last_seen_us == self._time_us
+            and math.hypot(item.mean[0] - box[0], item.mean[1] - box[1]) < (item.size[1] + box[4]) / 2
+            for item in self._objects
+        )
+
+    def _bear(self, box: FloatArray, label: ObjectClass, score: float) -> None:
+        self._born += 1
+        mean = np.array([box[0], box[1], 0.0, 0.0])
+        covariance = np.eye(4) * self._config.position_noise_m**2
+        covariance[2:, 2:] = self._unknown_velocity(label, float(box[6]))
+        self._objects.append(
+            _Object(
+                id=self._born,
+                label=label,
+                mean=mean,
+                covariance=covariance,
+                z=float(box[2]),
+                size=box[3:6].copy(),
+                yaw=float(box[6]),
+                score=score,
+                hits=1,
+                last_seen_us=self._time_us,
+            )
+        )
+
+    def _unknown_velocity(self, label: ObjectClass, yaw: float) -> FloatArray:
+        if label is ObjectClass.PEDESTRIAN:
+            return np.eye(2) * self._config.walking_mps**2
+        axes = np.array([[math.cos(yaw), -math.sin(yaw)], [math.sin(yaw), math.cos(yaw)]])
+        spread = np.diag([self._config.speed_along_mps**2, self._config.speed_across_mps**2])
+        return np.asarray(axes @ spread @ axes.T)
+
+    def _alive(self, item: _Object) -> bool:
+        confirmed = item.hits >= self._config.birth_hits
+        limit = self._config.death_s if confirmed else self._config.birth_window_s
+        return self._time_us - item.last_seen_us <= round(limit * 1e6)
+
+
+def _heading(item: _Object, measured: float, weight: float) -> float:
+    """The smoothed heading; a detector cannot always tell front from rear, motion can."""
+    turn = wrap_angle(measured - item.yaw)
+    if abs(turn) > math.pi / 2:
+        turn = wrap_angle(turn + math.pi)
+    yaw = item.yaw + weight * turn
+    speed = math.hypot(item.mean[2], item.mean[3])
+    backwards = item.mean[2] * math.cos(yaw) + item.mean[3] * math.sin(yaw) < 0
+    return wrap_angle(yaw + math.pi) if speed > 3.0 and backwards else wrap_angle(yaw)
+
+
+def _report(item: _Object, elapsed: float) -> Track:
+    x, y, vx, vy = (float(value) for value in item.mean)
+    length, width, height = (float(value) for value in item.size)
+    return Track(
+        id=item.id,
+        label=item.label,
+        x=x + vx * elapsed,
+        y=y + vy * elapsed,
+        z=item.z,
+        yaw=item.yaw,
+        vx=vx,
+        vy=vy,
+        length=length,
+        width=width,
+        height=height,
+        hits=item.hits,
+        last_seen_us=item.last_seen_us,
+        score=item.score,
+    )
