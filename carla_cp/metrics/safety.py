@@ -95,7 +95,7 @@ def decelerations(records: Sequence[TickRecord]) -> FloatArray:
 
 def max_brake(records: Sequence[TickRecord]) -> float:
     """The hardest braking before any contact [m/s^2], 0 if the ego never slowed down."""
-    return float(decelerations(records).max(initial=0.0))
+    return float(decelerations(records).max(initial=0.0)) + 0.0  # no negative zero
 
 
 def time_to_awareness(records: Sequence[TickRecord], hazard: str | None) -> float | None:

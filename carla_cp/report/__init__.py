@@ -1,0 +1,26 @@
+"""Summaries to files, a terminal table, plots and one self-contained HTML page."""
+
+from carla_cp.report.files import (
+    RunInfo,
+    StoredEpisode,
+    episode_path,
+    read_episode,
+    write_episode,
+    write_summary,
+    write_whole,
+)
+from carla_cp.report.page import write_report
+from carla_cp.report.table import format_table, print_table
+
+__all__ = [
+    "RunInfo",
+    "StoredEpisode",
+    "episode_path",
+    "format_table",
+    "print_table",
+    "read_episode",
+    "write_episode",
+    "write_report",
+    "write_summary",
+    "write_whole",
+]

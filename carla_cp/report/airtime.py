@@ -1,0 +1,42 @@
+"""What a message costs on the air of an ITS-G5 or DSRC channel at its default rate of 6 Mb/s (IEEE 802.11p)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from carla_cp.metrics.summary import EpisodeSummary
+
+RATE_MBPS = 6.0  # the default of 10 MHz channels, QPSK at rate 1/2
+PACKET_BYTES = 1400
+PERIOD_MS = 100.0  # perception at 10 Hz
+
+
+@dataclass(frozen=True, slots=True)
+class Airtime:
+    """The mean message of one codec at one budget."""
+
+    label: str
+    bytes_per_message: float
+    packets: int  # of at most 1400 payload bytes
+    airtime_ms: float  # with per-packet headers, at `rate_mbps`, without preambles and contention
+    rate_mbps: float
+    channel_load: float  # of one sender at 10 Hz; above 1 it does not fit
+
+
+def airtimes(summaries: Sequence[EpisodeSummary]) -> tuple[Airtime, ...]:
+    """One entry per codec and budget that sent anything, in order of appearance."""
+    groups: dict[str, list[EpisodeSummary]] = {}
+    for item in summaries:
+        if item.messages.sent:
+            groups.setdefault(item.label, []).append(item)
+    return tuple(_airtime(label, group) for label, group in groups.items())
+
+
+def _airtime(label: str, group: Sequence[EpisodeSummary]) -> Airtime:
+    sent = sum(item.messages.sent for item in group)
+    payload = sum(item.messages.sent * (item.bytes.per_message_mean or 0.0) for item in group) / sent
+    milliseconds = sum(item.bytes.on_air for item in group) / sent * 8 / (RATE_MBPS * 1e3)
+    packets = math.ceil(payload / PACKET_BYTES)
+    return Airtime(label, payload, packets, milliseconds, RATE_MBPS, milliseconds / PERIOD_MS)

@@ -1,0 +1,71 @@
+"""`summary.json` and the files of single episodes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from carla_cp.metrics.stored import StoredError
+from carla_cp.metrics.summary import summarise, trace
+from carla_cp.report import (
+    RunInfo,
+    StoredEpisode,
+    episode_path,
+    read_episode,
+    write_episode,
+    write_summary,
+    write_whole,
+)
+from carla_cp.types import CodecChoice, Episode
+from tests.metrics.builders import crossing
+
+RUN = RunInfo("0.1.0", "embedded", "cpu", "python -m carla_cp.run x.xml")
+
+
+def stored(drive: Episode) -> StoredEpisode:
+    return StoredEpisode(summarise(drive, "violator"), trace(drive.records, "violator"))
+
+
+def test_an_episode_reads_back_as_it_was_written(tmp_path: Path) -> None:
+    path = episode_path(tmp_path, "intersection", CodecChoice("revqom", 2000), 3)
+    assert path == tmp_path / "episodes" / "intersection" / "revqom@2000" / "3.json"
+    write_episode(path, stored(crossing()))
+    assert read_episode(path) == stored(crossing())
+    assert [item.name for item in path.parent.iterdir()] == ["3.json"]
+
+
+def test_an_episode_without_a_budget_lies_under_max(tmp_path: Path) -> None:
+    assert episode_path(tmp_path, "s", CodecChoice("none", None), 0).parent.name == "none@max"
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"seed": 1}', '{"trace": 1}', "[" * 100_000])
+def test_a_file_that_is_no_episode_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "0.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(StoredError, match=r"0\.json"):
+        read_episode(path)
+
+
+def test_the_summary_has_the_contract_s_keys_and_every_episode(tmp_path: Path) -> None:
+    drives = [crossing(seed=0), crossing(seed=1), crossing("none", None, aware=False)]
+    write_summary(tmp_path / "summary.json", RUN, [summarise(drive, "violator") for drive in drives])
+    document = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
+    assert list(document) == ["schema", "version", "server", "device", "command", "episodes", "comparison"]
+    assert document["schema"] == 1
+    assert [item["seed"] for item in document["episodes"]] == [0, 1, 0]
+    assert [(row["codec"], row["collision_rate"]) for row in document["comparison"]] == [("revqom", 0), ("none", 1)]
+    assert document["comparison"][0].keys() == {
+        *("codec", "budget_bytes", "episodes", "collision_rate", "collision_rate_ci95"),
+        *("ap50", "ap70", "bytes_per_message", "driving_score_lb21"),
+    }
+
+
+def test_a_file_that_cannot_be_written_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "summary.json"
+    write_whole(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_whole(path, "half \ud800")
+    assert path.read_text(encoding="utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [path]
