@@ -63,8 +63,8 @@ def build_town(carla_map: carla.Map, opendrive: str, seed: int = 0) -> Town:
     )
     things = furnish(streets, seed)
     on_road = cKDTree(streets.lanes[:, :2])
-    meshes = [_ribbon(lane, np.zeros(2 * len(lane.left)), Tag.ROAD) for lane in paved]
-    meshes += [_ribbon(lane, _curb(lane, on_road), Tag.SIDEWALK) for lane in walks]
+    meshes = [_strip([lane.left, lane.right], Tag.ROAD) for lane in paved]
+    meshes += [_sidewalk(lane, on_road) for lane in walks]
     meshes += [_floor(rim) for rim in junctions]
     meshes.append(_terrain(streets.lanes, on_road))
     obstacles = np.array([thing.box for thing in things], np.float64).reshape(-1, 7)
@@ -156,23 +156,23 @@ def _signals(carla_map: carla.Map) -> Floats:
     return np.array(list(places.values()), np.float64).reshape(-1, 3)
 
 
-def _ribbon(lane: Lane, lift: Floats, label: int) -> Mesh:
-    """The lane's surface; `lift` raises the samples of its left, then of its right border."""
-    count = len(lane.left)
-    here = np.arange(count - 1)
+def _strip(rows: list[Floats], label: int) -> Mesh:
+    """The surface through rows of n points each."""
+    count = len(rows[0])
+    here = (np.arange(len(rows) - 1)[:, None] * count + np.arange(count - 1)).reshape(-1)
     first = np.stack([here, here + 1, here + count], axis=-1)
     second = np.stack([here + 1, here + 1 + count, here + count], axis=-1)
-    vertices = np.concatenate([lane.left, lane.right])
-    vertices[:, 2] += lift
-    return make(vertices, np.concatenate([first, second]), label)
+    return make(np.concatenate(rows), np.concatenate([first, second]), label)
 
 
-def _curb(lane: Lane, on_road: cKDTree) -> Floats:
-    """The height of a sidewalk over the road: a curb, but level where the sidewalk crosses a lane of another road."""
+def _sidewalk(lane: Lane, on_road: cKDTree) -> Mesh:
+    """A sidewalk and its curbs; level with the road where it crosses a lane."""
     # A sidewalk touches its own road at one border, so only its middle tells whether it lies on a lane.
     middle = (lane.left + lane.right)[:, :2] / 2
-    level = np.asarray(on_road.query(middle)[0]) < 0.7
-    return np.tile(np.where(level, -0.02, _SIDEWALK_M), 2)
+    crossing = np.asarray(on_road.query(middle)[0]) < 0.7
+    up = np.column_stack([np.zeros((len(middle), 2)), np.where(crossing, -0.02, _SIDEWALK_M)])
+    foot = np.array([0.0, 0.0, _TERRAIN_M])
+    return _strip([lane.left + foot, lane.left + up, lane.right + up, lane.right + foot], Tag.SIDEWALK)
 
 
 def _junctions(paved: list[Lane]) -> list[Floats]:
@@ -202,10 +202,7 @@ def _terrain(points: Floats, on_road: cKDTree) -> Mesh:
     count = 2 if flat else math.ceil(span / _TERRAIN_CELL_M) + 1
     axis = np.linspace(-span / 2, span / 2, count)
     middle = (low + high)[:2] / 2
-    grid = np.stack(np.meshgrid(axis + middle[0], axis + middle[1]), axis=-1).reshape(-1, 2)
+    grid = np.stack(np.meshgrid(axis + middle[0], axis + middle[1]), axis=-1)
     # Between the grid's points sloping roads rise and fall, so there the terrain lies lower.
     level = points[np.asarray(on_road.query(grid)[1]), 2] + (_TERRAIN_M if flat else _ROUGH_TERRAIN_M)
-    here = (np.arange(count - 1)[:, None] * count + np.arange(count - 1)).reshape(-1)
-    first = np.stack([here, here + 1, here + count], axis=-1)
-    second = np.stack([here + 1, here + 1 + count, here + count], axis=-1)
-    return make(np.column_stack([grid, level]), np.concatenate([first, second]), Tag.TERRAIN)
+    return _strip(list(np.concatenate([grid, level[..., None]], axis=-1)), Tag.TERRAIN)
