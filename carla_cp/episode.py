@@ -11,19 +11,19 @@ import time
 import zlib
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from carla_cp.codecs import PayloadError
-from carla_cp.codecs.base import Codec
+from carla_cp.codecs.base import Codec, Silent
+from carla_cp.codecs.oracle import OracleCodec
 from carla_cp.driving.lights import lane_light
 from carla_cp.driving.planner import Planner, PlannerConfig
 from carla_cp.driving.route import Route
 from carla_cp.driving.scripted import Traffic
 from carla_cp.driving.tracker import Tracker, TrackerConfig
 from carla_cp.geometry import (
-    compose,
-    matrix_from_pose,
     points_in_boxes,
     relative,
     rotated_iou,
@@ -62,19 +62,21 @@ BLOCKED_SPEED_MPS = 0.1
 AFTER_COLLISION_US = 1_000_000
 MAX_MESSAGE_AGE_US = 250_000  # an older message is not fused
 CONTACT_M = 0.5
+ARRIVAL_M = 2.0  # before the route's end
 
 
 def run_episode(
-    world: World, scenario: Scenario, choice: CodecChoice, seed: int, detector: Detector, codec: Codec
+    world: World, scenario: Scenario, choice: CodecChoice, seed: int, detector: Detector, codec: Codec[Any]
 ) -> Generator[TickRecord, None, EpisodeEnd]:
     """Drives one episode of a drawn scenario in a freshly loaded world; yields every tick, returns why it ended."""
     roads = Roads(world.map)
-    route = Route(roads.trace([scenario.ego.start, *scenario.route]))
+    line = roads.trace([scenario.ego.start, *scenario.route])
+    route = Route(line)
     world.spawn(scenario, seed)
     perception = _Perception(scenario, choice, seed, detector, codec)
-    planner = Planner(PlannerConfig(), route)
+    planner = Planner(PlannerConfig(cruise_mps=scenario.ego.speed_mps), route)
     traffic = Traffic(scenario.actors, {spec.rolename: roads.stop_lines(_path(spec)) for spec in _movers(scenario)})
-    stop_lines = roads.stop_lines(route.points)
+    stop_lines = roads.stop_lines(line)
     end = _End(scenario.timeout_s)
     hazard = _HazardClock(scenario.hazards)
     tick, s, speed_before = 0, 0.0, scenario.ego.speed_mps
@@ -94,7 +96,7 @@ def run_episode(
         clock.lap("plan")
         collisions = world.collisions(_touching(ego, objects), speed_before)
         speed_before = ego.speed
-        reason = end.reason(now, ego, s >= route.length - planner.config.arrival_m, bool(collisions))
+        reason = end.reason(now, ego, s >= route.length - ARRIVAL_M, bool(collisions))
         record = TickRecord(
             tick=tick,
             time_us=now,
@@ -139,7 +141,7 @@ class _Perception:
     """From sweeps to tracks: views, messages, fusion. Truth passes through to the record, and to `oracle` alone."""
 
     def __init__(
-        self, scenario: Scenario, choice: CodecChoice, seed: int, detector: Detector, codec: Codec
+        self, scenario: Scenario, choice: CodecChoice, seed: int, detector: Detector, codec: Codec[Any]
     ) -> None:
         self.tracker = Tracker(TrackerConfig())
         self._detector, self._codec, self._choice = detector, codec, choice
@@ -161,7 +163,7 @@ class _Perception:
         own, *partners = sweeps
         self._count_returns(sweeps, objects)
         clock.lap("sense")
-        views = self._detector.views(sweeps if self._codec.sends else [own])
+        views = self._detector.views([own] if isinstance(self._codec, Silent) else sweeps)
         clock.lap("detect")
         for view, sweep in zip(views[1:], partners, strict=False):
             self._transmit(view, sweep, own)
@@ -183,7 +185,7 @@ class _Perception:
         counts = np.zeros(len(objects), np.int64)
         for sweep in sweeps:
             lidar_from_world = relative(sweep.world_from_lidar, Pose())
-            counts += points_in_boxes(sweep.points, transform_boxes(lidar_from_world, boxes))
+            counts += points_in_boxes(sweep.points.astype(np.float64), transform_boxes(lidar_from_world, boxes))
         self._returns = {item.id: int(count) for item, count in zip(objects, counts, strict=True)}
 
     def _truth_in_range(
@@ -211,7 +213,7 @@ class _Perception:
             return None
         shared = self._receive(now)
         clock.lap("decode")
-        if self._codec.is_oracle:
+        if isinstance(self._codec, OracleCodec):
             detections = capture.oracle
         else:
             detections = self._detector.finish(capture.ego_view, shared)
@@ -236,9 +238,10 @@ class _Perception:
 
     def _decode(self, payload: bytes) -> Shared | None:
         try:
-            return self._codec.decode(payload)
+            shared: Shared = self._codec.decode(payload)
         except PayloadError:
             return None
+        return shared
 
     @staticmethod
     def _timeliness(shared: Shared, now: int) -> Outcome:

@@ -84,7 +84,7 @@ def read_ticks(path: Path) -> Episode:
 def _pack_episode(episode: Episode) -> Row:
     codec = [episode.codec.name, episode.codec.budget_bytes]
     records = [_pack_record(record) for record in episode.records]
-    return [episode.scenario, codec, episode.seed, episode.end.value, records]
+    return [episode.scenario, codec, episode.seed, episode.end.value, episode.hazard, records]
 
 
 def _pack_record(r: TickRecord) -> Row:
@@ -156,9 +156,9 @@ def _pack_truth(t: Truth) -> Row:
 
 
 def _unpack_episode(row: Row) -> Episode:
-    scenario, (codec, budget), seed, end, records = row
+    scenario, (codec, budget), seed, end, hazard, records = row
     ticks = tuple(_unpack_record(record) for record in records)
-    return Episode(scenario, CodecChoice(codec, budget), seed, EpisodeEnd(end), ticks, 0.0)
+    return Episode(scenario, CodecChoice(codec, budget), seed, EpisodeEnd(end), ticks, 0.0, hazard)
 
 
 def _unpack_record(row: Row) -> TickRecord:

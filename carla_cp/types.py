@@ -527,3 +527,4 @@ class Episode:
     end: EpisodeEnd
     records: tuple[TickRecord, ...]
     wall_s: float
+    hazard: str | None = None  # rolename of the actor whose discovery decides it

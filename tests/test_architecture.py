@@ -10,6 +10,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "carla_cp"
 ROWS = (
     ("run",),
+    ("workers", "spectators"),
+    ("session",),
     ("options",),
     ("report", "view", "recording", "opv2v", "metrics"),
     ("episode",),

@@ -6,6 +6,7 @@ Values go in and out as `types.py` states them: radians, and a body's origin on 
 
 from __future__ import annotations
 
+import difflib
 import math
 import queue
 from collections import deque
@@ -103,6 +104,17 @@ class World:
             light.get_opendrive_id(): light for light in world.get_actors().filter("traffic.traffic_light*")
         }
 
+    def check_blueprints(self, scenario: Scenario) -> None:
+        """Raises WorldError, with near matches, for an actor whose blueprint this server does not have."""
+        names = [blueprint.id for blueprint in self._client.get_world().get_blueprint_library()]
+        for spec in (scenario.ego, *scenario.actors):
+            if spec.blueprint not in names:
+                near = ", ".join(difflib.get_close_matches(spec.blueprint, names, 3)) or "see the server's library"
+                raise WorldError(
+                    f"{scenario.source}: actor '{spec.rolename}': "
+                    f"unknown blueprint '{spec.blueprint}'; did you mean: {near}"
+                )
+
     def spawn(self, scenario: Scenario, seed: int, sensor_period_us: int = 2 * STEP_US) -> None:
         """Puts the scenario's actors, sensors and light states into the loaded world.
 
@@ -127,10 +139,7 @@ class World:
                 self._set_speed(body)
 
     def _blueprint(self, name: str, rolename: str) -> carla.ActorBlueprint:
-        try:
-            blueprint = self._loaded.get_blueprint_library().find(name)
-        except (IndexError, RuntimeError) as error:
-            raise WorldError(f"actor '{rolename}': the server has no blueprint '{name}'") from error
+        blueprint = self._loaded.get_blueprint_library().find(name)
         if blueprint.has_attribute("role_name"):
             blueprint.set_attribute("role_name", rolename)
         return blueprint

@@ -1,0 +1,146 @@
+"""The command: scenarios x codecs x budgets x seeds to episodes, a table and a report."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from carla_cp import __version__
+from carla_cp.codecs import CodecError
+from carla_cp.metrics.comparison import comparison
+from carla_cp.metrics.stored import StoredError
+from carla_cp.metrics.summary import summarise, trace
+from carla_cp.options import OptionError, RunOptions, build_parser, parse_options
+from carla_cp.perception.config import CheckpointError
+from carla_cp.recording import RecordingError, read_ticks, write_ticks
+from carla_cp.report import (
+    RunInfo,
+    StoredEpisode,
+    episode_path,
+    print_table,
+    read_episode,
+    write_episode,
+    write_report,
+    write_summary,
+)
+from carla_cp.scenario import ScenarioError
+from carla_cp.session import Task, open_session
+from carla_cp.spectators import Spectators
+from carla_cp.types import Episode, TickRecord
+from carla_cp.workers import Finished, play_here, play_in_processes
+from carla_cp.world import WorldError
+
+BAD_INPUT = (OptionError, ScenarioError, CodecError, CheckpointError, WorldError, RecordingError, StoredError)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; the exit status is 0, 1 (an episode failed), 2 (bad input) or 130 (interrupted)."""
+    arguments = build_parser().parse_args(argv)
+    command = "python -m carla_cp.run " + shlex.join(argv if argv is not None else sys.argv[1:])
+    try:
+        if arguments.rescore is not None:
+            return rescore(arguments.rescore, command)
+        return run(parse_options(arguments), command)
+    except BAD_INPUT as error:
+        print(f"carla_cp: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("\ncarla_cp: interrupted; finished episodes are kept, --resume goes on from there", file=sys.stderr)
+        return 130
+
+
+def run(options: RunOptions, command: str) -> int:
+    """Plays every episode that is not there yet, then writes the summary and the report."""
+    tasks = [
+        Task(scenario, choice, seed)
+        for scenario in options.scenarios
+        for choice in options.choices
+        for seed in options.seeds
+    ]
+    results = _kept(options, tasks)
+    failures: list[Finished] = []
+    with _episodes(options, [task for task in tasks if task not in results]) as (server, episodes):
+        for finished in episodes:
+            if finished.episode is None:
+                failures.append(finished)
+            else:
+                results[finished.task] = _save(options.out, finished.episode, options.keep_ticks)
+    done = [results[task] for task in tasks if task in results]
+    if done:
+        _conclude(options.out, RunInfo(__version__, server, options.device, command), done)
+    for failure in failures:
+        print(f"carla_cp: {failure.task.name} failed: {failure.error}", file=sys.stderr)
+    return 1 if failures else 0
+
+
+def rescore(out: Path, command: str) -> int:
+    """Scores the kept ticks of a run again and rewrites its results; nothing is simulated."""
+    recordings = sorted((out / "episodes").glob("*/*/*.ticks"))
+    if not recordings:
+        raise OptionError(f"--rescore {out}: no .ticks below {out / 'episodes'}; run with --keep-ticks first")
+    episodes = [read_ticks(path) for path in tqdm(recordings, unit="episode", dynamic_ncols=True)]
+    results = [_save(out, episode, keep_ticks=False) for episode in episodes]
+    _conclude(out, RunInfo(__version__, "recorded", "none", command), results)
+    return 0
+
+
+def _kept(options: RunOptions, tasks: Sequence[Task]) -> dict[Task, StoredEpisode]:
+    """The finished episodes that `--resume` goes on from."""
+    paths = {task: episode_path(options.out, task.scenario.name, task.choice, task.seed) for task in tasks}
+    return {task: read_episode(path) for task, path in paths.items() if options.resume and path.is_file()}
+
+
+def _save(out: Path, episode: Episode, keep_ticks: bool) -> StoredEpisode:
+    """Scores an episode and writes it, its ticks first: a result that is there always has them."""
+    path = episode_path(out, episode.scenario, episode.codec, episode.seed)
+    if keep_ticks:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_ticks(path.with_suffix(".ticks"), episode)
+    stored = StoredEpisode(summarise(episode, episode.hazard), trace(episode.records, episode.hazard))
+    write_episode(path, stored)
+    return stored
+
+
+def _conclude(out: Path, info: RunInfo, results: Sequence[StoredEpisode]) -> None:
+    summaries = [result.summary for result in results]
+    write_summary(out / "summary.json", info, summaries)
+    write_report(out / "report.html", info, results)
+    print_table(comparison(summaries), summaries)
+    print(f"\n{out / 'summary.json'}\n{out / 'report.html'}")
+
+
+@contextmanager
+def _episodes(options: RunOptions, tasks: Sequence[Task]) -> Iterator[tuple[str, Iterator[Finished]]]:
+    """The server's name and the finished episodes as they come, with progress on the terminal."""
+    with ExitStack() as stack:
+        bar = stack.enter_context(tqdm(total=len(tasks), unit="episode", dynamic_ncols=True, disable=not tasks))
+        if not tasks:
+            yield "embedded" if options.host is None else f"{options.host}:{options.port}", iter(())
+        elif options.jobs > 1:
+            yield "embedded", _counted(bar, play_in_processes(options, tasks))
+        else:
+            session = stack.enter_context(open_session(options))
+            spectators = stack.enter_context(Spectators(options))
+
+            def watch(task: Task, record: TickRecord) -> None:
+                spectators.show(task, record, session.world)
+                if record.perceived is not None:
+                    bar.set_postfix_str(f"{task.name} at {record.time_us / 1e6:.1f} s")
+
+            yield session.server, _counted(bar, play_here(session, tasks, watch))
+
+
+def _counted(bar: tqdm[Any], episodes: Iterator[Finished]) -> Iterator[Finished]:
+    for finished in episodes:
+        bar.update()
+        yield finished
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""What an episode needs besides its scenario: a server, the networks, and whoever watches."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from carla_cp.codecs import load_codec
+from carla_cp.codecs.base import Codec
+from carla_cp.episode import run_episode
+from carla_cp.options import RunOptions
+from carla_cp.perception.detector import Detector, load_detector
+from carla_cp.scenario import draw_scenario
+from carla_cp.types import CodecChoice, Episode, Scenario, TickRecord
+from carla_cp.world import World, embedded_server
+
+EPISODE_THREADS = 2  # torch's, the same on every machine: sums depend on how they are split
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One episode to run; the scenario is not drawn yet."""
+
+    scenario: Scenario
+    choice: CodecChoice
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """`intersection/revqom@2000/0`: where its results lie, and how messages call it."""
+        return f"{self.scenario.name}/{self.choice.label}/{self.seed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A connected world and loaded networks."""
+
+    world: World
+    server: str  # "embedded" or host:port
+    detector: Detector
+    codecs: tuple[tuple[CodecChoice, Codec[Any]], ...]
+
+    def check(self, scenarios: tuple[Scenario, ...]) -> None:
+        """Raises WorldError when a scenario names a blueprint that this server does not have."""
+        for scenario in scenarios:
+            self.world.check_blueprints(scenario)
+
+    def play(self, task: Task, watch: Callable[[TickRecord], None]) -> Episode:
+        """Runs one episode from a freshly loaded map; `watch` sees every record as it comes, with its sweeps."""
+        began = time.perf_counter()
+        codec = next(codec for choice, codec in self.codecs if choice == task.choice)
+        self.world.load(task.scenario.map_file)
+        drawn = draw_scenario(task.scenario, task.seed)
+        ticks = run_episode(self.world, drawn, task.choice, task.seed, self.detector, codec)
+        records: list[TickRecord] = []
+        while True:
+            try:
+                record = next(ticks)
+            except StopIteration as stop:
+                wall_s = time.perf_counter() - began
+                return Episode(
+                    task.scenario.name, task.choice, task.seed, stop.value, tuple(records), wall_s, _hazard(drawn)
+                )
+            watch(record)
+            records.append(replace(record, sweeps=()))
+
+
+def _hazard(scenario: Scenario) -> str | None:
+    return scenario.hazards[0].rolename if scenario.hazards else None
+
+
+@contextlib.contextmanager
+def open_session(options: RunOptions) -> Iterator[Session]:
+    """Loads the networks, then connects, to an embedded server of its own unless `--host` names another.
+
+    Raises CheckpointError, CodecError or WorldError, each with one line that names the thing and the mend.
+    """
+    torch.use_deterministic_algorithms(True)
+    detector = load_detector(options.checkpoint, options.device, EPISODE_THREADS)
+    codecs = tuple((choice, load_codec(choice.name, options.checkpoint, options.device)) for choice in options.choices)
+    with contextlib.ExitStack() as stack:
+        if options.host is None:
+            host, port = stack.enter_context(embedded_server())
+            server = "embedded"
+        else:
+            host, port = options.host, options.port
+            server = f"{host}:{port}"
+        world = World(host, port)
+        stack.callback(world.close)
+        session = Session(world, server, detector, codecs)
+        session.check(options.scenarios)
+        yield session
