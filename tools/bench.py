@@ -1,0 +1,198 @@
+"""Speed of the parts and of the whole loop: medians on this machine, as JSON.
+
+    python tools/bench.py --out bench.json
+    python tools/bench.py --only loop --out bench.json
+
+Each row is a median over `n` measurements. Cores are often shared: compare rows of one run, and quote ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from carla_cp.codecs import CODECS, load_codec, parse_choice
+from carla_cp.options import build_parser, parse_options
+from carla_cp.perception.detector import load_detector
+from carla_cp.scenario import draw_scenario, load_scenario
+from carla_cp.session import EPISODE_THREADS, Task, open_session
+from carla_cp.types import ConnectedVehicleSpec, Scenario, Sweep, TickRecord
+from carla_cp.world import World, embedded_server
+
+ROOT = Path(__file__).resolve().parent.parent
+SCENARIO = ROOT / "scenarios" / "intersection.xml"
+CHECKPOINT = ROOT / "checkpoints" / "mini"
+FOURTH_AGENT = "south_1"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured figure."""
+
+    name: str
+    median: float
+    unit: str
+    n: int
+
+
+def four_agents() -> Scenario:
+    """The intersection with one more connected car: four agents of 64 x 1024 rays."""
+    scenario = load_scenario(SCENARIO)
+    extra = ConnectedVehicleSpec(FOURTH_AGENT, scenario.connected[0].lidar)
+    return replace(scenario, connected=(*scenario.connected, extra))
+
+
+def timed(repeat: int, call: Callable[[], object]) -> list[float]:
+    """Wall seconds of each of `repeat` calls, after one that is not counted."""
+    call()
+    spent = []
+    for _ in range(repeat):
+        start = time.perf_counter()
+        call()
+        spent.append(time.perf_counter() - start)
+    return spent
+
+
+def bench_server() -> Iterator[Row]:
+    """The embedded server through the official client: world steps without and with LiDARs."""
+    scenario = draw_scenario(four_agents(), 0)
+    with embedded_server() as (host, port):
+        world = World(host, port)
+        world.load(scenario.map_file)
+        world.spawn(replace(scenario, connected=(), rsus=()), 0)
+        spent = timed(400, world.tick)
+        yield Row("server: ticks per second, no sensors", 1 / statistics.median(spent), "1/s", len(spent))
+        world.load(scenario.map_file)
+        world.spawn(scenario, 0, sensor_period_us=50_000)
+
+        def tick_with_sweeps() -> None:
+            world.tick()
+            world.sweeps()
+
+        spent = timed(30, tick_with_sweeps)
+        yield Row("server: ticks per second, 4 LiDARs of 64 x 1024", 1 / statistics.median(spent), "1/s", len(spent))
+        world.close()
+
+
+def bench_loop() -> Iterator[Row]:
+    """The whole loop of an episode with four agents, the server's process included."""
+    for text in ("revqom@2KB", "infocom@2KB", "none"):
+        yield from _loop_rows(text)
+
+
+def _loop_rows(text: str) -> Iterator[Row]:
+    options = parse_options(build_parser().parse_args([str(SCENARIO), "--codec", text]))
+    ticks: list[float] = []
+    records: list[TickRecord] = []
+
+    def watch(record: TickRecord) -> None:
+        ticks.append(time.perf_counter())
+        records.append(record)
+
+    with open_session(options) as session:
+        session.play(Task(four_agents(), parse_choice(text), 0), watch)
+    pairs = [after - before for before, after in zip(ticks[2:-2:2], ticks[4::2], strict=False)]
+    yield Row(f"loop: perception ticks per second, {text}", 1 / statistics.median(pairs), "1/s", len(pairs))
+    for part in ("sense", "encode", "decode", "detect", "plan"):
+        sums = [
+            getattr(first.times, part) + getattr(second.times, part)
+            for first, second in zip(records[2::2], records[3::2], strict=False)
+        ]
+        yield Row(f"loop: {part}, {text}", statistics.median(sums), "ms per perception tick", len(sums))
+
+
+def one_sweep() -> Sequence[Sweep]:
+    """The sweeps of the scenario's first tick."""
+    scenario = draw_scenario(four_agents(), 0)
+    with embedded_server() as (host, port):
+        world = World(host, port)
+        world.load(scenario.map_file)
+        world.spawn(scenario, 0)
+        world.tick()
+        sweeps = world.sweeps()
+        world.close()
+    return sweeps
+
+
+def bench_perception() -> Iterator[Row]:
+    """One view of one sweep, and the ego's detections from it."""
+    detector = load_detector(CHECKPOINT, "cpu", EPISODE_THREADS)
+    ego = one_sweep()[0]
+    spent = timed(20, lambda: detector.view(ego).bev)
+    yield Row("perception: sweep to BEV", 1e3 * statistics.median(spent), "ms", len(spent))
+    view = detector.view(ego)
+    spent = timed(20, lambda: detector.read(detector.fuse(view.bev, [])))
+    yield Row("perception: BEV to boxes", 1e3 * statistics.median(spent), "ms", len(spent))
+
+
+def bench_codecs() -> Iterator[Row]:
+    """Encode and decode of every codec that sends, at its full rate and at 2 KB; the view's stages are there."""
+    detector = load_detector(CHECKPOINT, "cpu", EPISODE_THREADS)
+    view = detector.view(one_sweep()[1])
+    _ = view.bev, view.heat, view.boxes
+    for name in CODECS:
+        codec = load_codec(name, CHECKPOINT, "cpu")
+        for budget in (None, 2000):
+            with torch.no_grad():
+                payload = codec.encode(view, budget)
+                if not payload:
+                    continue
+                label = f"{name}@{budget or 'max'}, {len(payload)} bytes"
+                spent = timed(15, lambda c=codec, b=budget: c.encode(view, b))  # type: ignore[misc]
+                yield Row(f"codec: encode {label}", 1e3 * statistics.median(spent), "ms", len(spent))
+                spent = timed(15, lambda c=codec, p=payload: c.decode(p))  # type: ignore[misc]
+                yield Row(f"codec: decode {label}", 1e3 * statistics.median(spent), "ms", len(spent))
+
+
+BENCHES: tuple[tuple[str, Callable[[], Iterator[Row]]], ...] = (
+    ("server", bench_server),
+    ("perception", bench_perception),
+    ("codecs", bench_codecs),
+    ("loop", bench_loop),
+)
+
+
+def machine() -> str:
+    """What the figures were measured on."""
+    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+def commit() -> str:
+    """The commit the figures belong to, marked when the tree differs from it."""
+    described = subprocess.run(
+        ["git", "-C", str(ROOT), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    )
+    return described.stdout.strip() or "unknown"
+
+
+def main() -> int:
+    """Runs the chosen benches and writes their rows."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=[name for name, _ in BENCHES])
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    rows: list[Row] = []
+    for name, bench in BENCHES:
+        if arguments.only in (None, name):
+            for row in tqdm(bench(), desc=name, unit="row"):
+                tqdm.write(f"{row.name:60s} {row.median:10.2f} {row.unit}")
+                rows.append(row)
+    document = {"machine": machine(), "commit": commit(), "rows": [asdict(row) for row in rows]}
+    arguments.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
