@@ -17,6 +17,7 @@ from carla_cp.codecs.late import LateCodec
 from carla_cp.codecs.none import NoneCodec
 from carla_cp.codecs.oracle import OracleCodec
 from carla_cp.codecs.raw import RawCodec
+from carla_cp.codecs.revqom import RevqomCodec
 from carla_cp.codecs.weights import detector_fingerprint, load_weights
 from carla_cp.types import CodecChoice
 
@@ -28,6 +29,7 @@ CODECS: dict[str, type[Codec[Any]]] = {
     "late": LateCodec,
     "raw": RawCodec,
     "early": EarlyCodec,
+    "revqom": RevqomCodec,
 }
 
 _UNITS = {"": 1, "B": 1, "KB": 1000, "KiB": 1024, "MB": 1_000_000, "MiB": 1 << 20}

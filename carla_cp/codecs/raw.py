@@ -12,6 +12,7 @@ import torch
 from carla_cp.codecs import positions
 from carla_cp.codecs.base import Codec, ViewLike
 from carla_cp.codecs.bitstream import Header, PayloadError, SymbolReader, SymbolWriter, largest
+from carla_cp.codecs.ranking import rank
 from carla_cp.types import GridSpec, IntArray, Shared, Stage
 
 CHANNELS = 64
@@ -91,15 +92,3 @@ class RawCodec(Codec[RawSymbols]):
             features=torch.from_numpy(features).permute(2, 0, 1).contiguous(),
             valid=torch.from_numpy(symbols.mask),
         )
-
-
-def rank(heat: torch.Tensor) -> IntArray:
-    """Cells (flat indices in row order) of a heat map (classes, cells, cells), the most useful first.
-
-    A cell counts by its own heat and, less, by the hottest of its neighbours: an object's surroundings carry its shape.
-    """
-    top = heat.float().amax(0)[None]
-    near = torch.nn.functional.max_pool2d(top, 3, 1, 1)
-    far = torch.nn.functional.max_pool2d(top, 7, 1, 3)
-    score = (0.2 * top + near + 0.5 * far).flatten().cpu().numpy()
-    return np.asarray(np.argsort(-score, kind="stable"), np.int64)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from carla_cp.codecs.raw import CHANNELS, RawCodec, rank
+from carla_cp.codecs.ranking import rank
+from carla_cp.codecs.raw import CHANNELS, RawCodec
 from tests.codecs.fake import fake_view
 
 
@@ -27,11 +28,3 @@ def test_a_budget_sends_the_cells_that_rank_first() -> None:
     assert len(payload) >= 8000 - 2 * CHANNELS - 8
     assert set(np.flatnonzero(shared.valid.numpy())) == set(rank(view.heat)[:count])
     assert torch.equal(shared.features[:, shared.valid], codec(view.bev)[:, shared.valid])
-
-
-def test_cells_rank_by_their_heat_and_that_of_their_neighbours() -> None:
-    heat = torch.zeros(3, 8, 8)
-    heat[1, 4, 4] = 1.0
-    order = rank(heat)
-    assert order[0] == 4 * 8 + 4
-    assert set(order[1:9]) == {row * 8 + column for row in (3, 4, 5) for column in (3, 4, 5)} - {36}
