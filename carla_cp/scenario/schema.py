@@ -29,6 +29,8 @@ def read_tree(path: Path) -> etree._Element:
     except etree.XMLSyntaxError as error:
         reason = (error.msg or "empty file").replace("\n", " ")
         raise ScenarioError(f"{path}:{error.lineno or 1}: no well-formed XML: {reason}; mend it there") from error
+    if b"<!DOCTYPE" in text:
+        raise ScenarioError(f"{path}:1: a DOCTYPE is not allowed here; remove it")
     check(root, str(path))
     return root
 
@@ -36,11 +38,12 @@ def read_tree(path: Path) -> etree._Element:
 def check(element: etree._Element, where: str) -> None:
     """Raises ScenarioError with the first violation of the schema; `where` is the file or the option to blame."""
     schema = etree.XMLSchema(_schema_tree())
-    if schema.validate(element):
-        return
-    entry = schema.error_log.filter_from_errors()[0]
-    line = f":{entry.line}" if element.sourceline else ""
-    raise ScenarioError(f"{where}{line}: {_explain(entry.message, element)}")
+    try:
+        schema.assertValid(element)
+    except etree.DocumentInvalid as error:
+        message, _, line = str(error).replace("\n", " ").rpartition(", line ")
+        place = f"{where}:{line}" if message else where
+        raise ScenarioError(f"{place}: {_explain(message or line)}") from error
 
 
 @cache
@@ -51,9 +54,8 @@ def _schema_tree() -> etree._ElementTree:
         raise ScenarioError(f"{SCHEMA_FILE}: cannot read the schema; restore it from the repository") from error
 
 
-def _explain(message: str, root: etree._Element) -> str:
+def _explain(message: str) -> str:
     """The validator's message in one line, with a mend."""
-    message = message.replace("\n", " ")
     unknown = re.match(r"Element '(.+?)', attribute '(.+?)': The attribute '.+?' is not allowed", message)
     if unknown:
         element, attribute = unknown.groups()

@@ -1,0 +1,83 @@
+"""`--set` replaces one value, under the rules of the XML."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from carla_cp.scenario import ScenarioError, load_scenario, override
+from carla_cp.types import ChannelSpec, Scenario
+
+
+@pytest.fixture
+def small(write: Callable[..., Path]) -> Scenario:
+    return load_scenario(write())
+
+
+BASE = ChannelSpec(latency_ms=30.0, loss=0.02)  # the small scenario's
+
+
+@pytest.mark.parametrize(
+    ("setting", "expected"),
+    [
+        ("link.model=fixed", BASE),
+        ("link.range_m=80", replace(BASE, range_m=80.0)),
+        ("link.latency_ms=100", replace(BASE, latency_ms=100.0)),
+        ("link.jitter_ms=0", replace(BASE, jitter_ms=0.0)),
+        ("link.loss=1.0", replace(BASE, loss=1.0)),
+        ("link.bandwidth_mbps=6", replace(BASE, bandwidth_mbps=6.0)),
+        ("link.mtu_bytes=500", replace(BASE, mtu_bytes=500)),
+    ],
+)
+def test_every_field_of_the_link_can_be_set_and_nothing_else_changes(
+    small: Scenario, setting: str, expected: ChannelSpec
+) -> None:
+    assert override(small, setting) == replace(small, channel=expected)
+
+
+def test_timeout_and_seed_can_be_set(small: Scenario) -> None:
+    assert override(small, "timeout_s=7.5") == replace(small, timeout_s=7.5)
+    assert override(small, " seed = 12 ") == replace(small, seed=12)
+
+
+def test_settings_add_up_and_tiny_numbers_survive(small: Scenario) -> None:
+    tiny = replace(small, channel=replace(small.channel, loss=1e-7))
+    changed = override(override(tiny, "link.latency_ms=1"), "link.jitter_ms=2")
+    assert (changed.channel.loss, changed.channel.latency_ms, changed.channel.jitter_ms) == (1e-7, 1.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("link.latncy_ms=3", ["'link.latncy_ms'", "did you mean 'link.latency_ms'", "timeout_s"]),
+        ("latency_ms=3", ["'latency_ms'", "link.latency_ms", "seed"]),
+        ("speed=3", ["'speed'", "valid: link.model"]),
+        ("link.loss", ["KEY=VALUE"]),
+        ("link.loss=", ["KEY=VALUE"]),
+        ("link.loss=1.01", ["'1.01'"]),
+        ("link.loss=nan", ["'nan'"]),
+        ("link.latency_ms=-1", ["'-1'"]),
+        ("link.latency_ms=abc", ["'abc'"]),
+        ("link.mtu_bytes=1.5", ["'1.5'"]),
+        ("link.mtu_bytes=1", ["'1'", "64"]),
+        ("link.model=magic", ["'magic'", "fixed"]),
+        ("timeout_s=0", ["'0'"]),
+        ("timeout_s=inf", ["'inf'"]),
+        ("seed=-1", ["'-1'"]),
+        ("seed=4294967296", ["'4294967296'"]),
+        ("seed=x", ["'x'"]),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_names_it_and_the_mend(
+    small: Scenario, setting: str, words: list[str]
+) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        override(small, setting)
+    text = str(caught.value)
+    assert text.startswith(f"--set {setting}:")
+    assert "\n" not in text
+    for word in words:
+        assert word in text, text
