@@ -138,3 +138,9 @@ def test_a_road_that_is_too_near_to_its_junction_is_refused(make_maps: ModuleTyp
     arms = [(angle, make_maps.straight(50), 2, 50) for angle in (180, 90, 0)]
     with pytest.raises(ValueError, match="too tight"):
         make_maps.to_xml(make_maps.star("tight", 8, arms, False))
+
+
+def test_training_and_testing_know_junctions_with_and_without_lights() -> None:
+    for split in ("train", "val", "test"):
+        texts = [(MAPS / f"{name}.xodr").read_text() for name in NAMES if name.startswith(split)]
+        assert {'type="1000001"' in text for text in texts} == {True, False}
