@@ -61,13 +61,16 @@ class Traffic:
         }
 
     def commands(
-        self, objects: Sequence[TruthObject], ego: VehicleState, states: Sequence[SignalSpec]
+        self, objects: Sequence[TruthObject], ego: VehicleState | None, states: Sequence[SignalSpec]
     ) -> tuple[Command, ...]:
-        """What every moving actor among `objects` does this tick; the first call also brakes the parked ones."""
+        """What every moving actor among `objects` does this tick; the first call also brakes the parked ones.
+
+        `ego` is one more body to keep clear of; None where it is scripted too and among the objects.
+        """
         result = [Command(rolename, control=Control(brake=1.0)) for rolename in self._parked]
         self._parked = []
-        bodies = _bodies([ego, *(item.state for item in objects)])
-        for row, item in enumerate(objects, start=1):
+        bodies = _bodies([*(item.state for item in objects), *([] if ego is None else [ego])])
+        for row, item in enumerate(objects):
             if item.rolename in self._drivers:
                 control = self._drivers[item.rolename].control(item.state, np.delete(bodies, row, axis=0), states)
                 result.append(Command(item.rolename, control=control))
