@@ -8,6 +8,7 @@ sender looks; the maximum is taken before batch norm and ReLU, which then see pi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -71,6 +72,25 @@ def _key_type(grid: GridSpec) -> type[np.uint16] | type[np.uint32]:
     return np.uint16 if grid.pillars**2 <= 2**16 else np.uint32
 
 
+class _LinearMax(torch.autograd.Function):
+    """max over k of points (P, K, F) times weight (C, F)^T: (P, C); only the weight learns.
+
+    Each output depends on one point, so that a gradient needs P x C of them instead of P x K x C.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, points: Tensor, weight: Tensor) -> Tensor:
+        values, index = torch.matmul(points, weight.T).max(dim=1)
+        ctx.save_for_backward(points, index)
+        return values
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor]:
+        points, index = ctx.saved_tensors
+        winners = [points[..., feature].gather(1, index) for feature in range(points.shape[2])]
+        return None, torch.stack([(gradient * winner).sum(dim=0) for winner in winners], dim=1)
+
+
 class PillarNet(nn.Module):
     """Encodes occupied pillars and scatters them into a map."""
 
@@ -88,8 +108,10 @@ class PillarNet(nn.Module):
         Takes points (P, K, 4), counts (P,) and cells (P,) = map * pillars^2 + cell, of all maps together.
         """
         side = self.grid.pillars
-        values = self.linear(self._decorate(points, counts, cells % (side * side))).amax(dim=1)
-        values = torch.relu(self.norm(values))
+        with torch.no_grad():
+            decorated = self._decorate(points, counts, cells % (side * side))
+        highest: Tensor = _LinearMax.apply(decorated, self.linear.weight)  # type: ignore[no-untyped-call]
+        values = torch.relu(self.norm(highest))
         canvas = values.new_zeros((batch * side * side, self.channels))
         canvas = canvas.index_put((cells,), values)
         return canvas.view(batch, side, side, self.channels).permute(0, 3, 1, 2)

@@ -76,3 +76,16 @@ def test_the_map_is_zero_where_no_point_fell_and_never_negative() -> None:
         occupied[cloud.cells] = True
         assert not result.reshape(32, -1)[:, torch.from_numpy(~occupied)].any()
         assert result.reshape(32, -1)[:, torch.from_numpy(occupied)].any(dim=0).float().mean() > 0.9
+
+
+def test_the_pillar_maximum_has_the_gradient_of_its_plain_form() -> None:
+    generator = torch.Generator().manual_seed(3)
+    net = PillarNet(DetectorConfig())
+    points, weight = torch.rand((50, 6, 4), generator=generator), torch.rand((50, 32), generator=generator)
+    counts, cells = torch.ones(50), torch.arange(50)
+    out = net.norm(net.linear(net._decorate(points, counts, cells)).amax(dim=1)).relu()
+    expected = torch.autograd.grad((out * weight).sum(), net.linear.weight)[0]
+    found = net(points, counts, cells, 1)[0].reshape(32, -1)[:, :50].T
+    gradient = torch.autograd.grad((found * weight).sum(), net.linear.weight)[0]
+    torch.testing.assert_close(found, out)
+    torch.testing.assert_close(gradient, expected, atol=1e-4, rtol=1e-3)
