@@ -48,24 +48,36 @@ def _round(radius_m: float, length: float, height: float) -> tuple[float, float]
 
 
 def _car(length: float, width: float, height: float) -> list[Mesh]:
+    """A saloon, or a hatchback whose cabin reaches the tail where the car is short for its height.
+
+    Heights along the car and widths over its height follow the returns of cars in OPV2V sweeps to about 0.1.
+    """
     tag = Tag.CAR
     hull: list[Section] = [
-        (-0.50, 0.26, 0.52, 0.72, 0.70),
-        (-0.47, 0.16, 0.64, 0.86, 0.80),
-        (-0.36, 0.13, 0.67, 0.92, 0.86),
-        (0.14, 0.13, 0.64, 0.92, 0.88),
-        (0.38, 0.13, 0.56, 0.92, 0.84),
-        (0.47, 0.15, 0.50, 0.84, 0.74),
-        (0.50, 0.22, 0.42, 0.66, 0.62),
+        (-0.50, 0.26, 0.60, 0.72, 0.70),
+        (-0.47, 0.16, 0.68, 0.86, 0.80),
+        (-0.36, 0.13, 0.70, 0.92, 0.86),
+        (0.16, 0.13, 0.71, 0.92, 0.88),
+        (0.38, 0.13, 0.65, 0.92, 0.84),
+        (0.47, 0.15, 0.58, 0.84, 0.74),
+        (0.50, 0.22, 0.48, 0.66, 0.62),
     ]
-    cabin: list[Section] = [
-        (-0.40, 0.60, 0.70, 0.86, 0.74),
-        (-0.25, 0.60, 0.96, 0.88, 0.66),
-        (-0.10, 0.60, 1.00, 0.89, 0.68),
-        (0.04, 0.60, 0.98, 0.89, 0.68),
-        (0.22, 0.56, 0.66, 0.88, 0.76),
+    saloon: list[Section] = [
+        (-0.40, 0.62, 0.72, 0.86, 0.74),
+        (-0.25, 0.62, 0.94, 0.88, 0.64),
+        (-0.10, 0.62, 1.00, 0.89, 0.66),
+        (0.04, 0.62, 0.98, 0.89, 0.66),
+        (0.24, 0.62, 0.72, 0.88, 0.76),
     ]
-    mirrors = [cuboid((0.13, y - 0.035, 0.62), (0.16, y + 0.035, 0.70), tag) for y in (-0.465, 0.465)]
+    hatchback: list[Section] = [
+        (-0.49, 0.62, 0.76, 0.80, 0.72),
+        (-0.42, 0.62, 0.93, 0.86, 0.66),
+        (-0.20, 0.62, 1.00, 0.89, 0.68),
+        (0.04, 0.62, 0.98, 0.89, 0.66),
+        (0.26, 0.62, 0.71, 0.88, 0.76),
+    ]
+    cabin = hatchback if length / height < 2.9 else saloon
+    mirrors = [cuboid((0.15, y - 0.035, 0.63), (0.18, y + 0.035, 0.73), tag) for y in (-0.465, 0.465)]
     wheels = _wheels((-0.31, 0.32), _round(0.22 * height, length, height), 0.90, 0.12, tag)
     return [_body(hull, tag), _body(cabin, tag), *mirrors, *wheels]
 
@@ -96,8 +108,9 @@ def _truck(length: float, width: float, height: float) -> list[Mesh]:
         (0.5 - 0.12 * cab, 0.14, 0.52, 0.90, 0.84),
         (0.5, 0.16, 0.46, 0.86, 0.80),
     ]
-    cargo = cuboid((-0.5, -0.47, 0.30), (rear - 0.02, 0.47, 1.0), tag)
-    frame = cuboid((-0.48, -0.20, 0.16), (rear + 0.02, 0.20, 0.31), tag)
+    # Side skirts reach down between the wheels, so that a truck hides what a LiDAR on a roof would see beneath it.
+    cargo = cuboid((-0.5, -0.47, 0.17), (rear - 0.02, 0.47, 1.0), tag)
+    frame = cuboid((-0.48, -0.20, 0.12), (rear + 0.02, 0.20, 0.18), tag)
     mirrors = [cuboid((0.46, y - 0.03, 0.50), (0.475, y + 0.03, 0.64), tag) for y in (-0.47, 0.47)]
     wheels = _wheels((-0.5 + 0.9 / length, 0.5 - 1.1 / length), _round(0.48, length, height), 0.92, 0.13, tag)
     return [_body(front, tag), cargo, frame, *mirrors, *wheels]

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy.spatial import cKDTree
 
-from carla_cp.server.mesh import Tag
+from carla_cp.server.mesh import Tag, transformed
+from carla_cp.server.raycast import RayCaster
 from carla_cp.server.shapes import actor_mesh
 
 SIZES = {
@@ -51,6 +52,24 @@ def test_the_front_of_a_vehicle_is_lower_than_its_roof(kind: str) -> None:
     length, width, height = SIZES[kind]
     vertices = actor_mesh(kind, length, width, height).vertices
     assert vertices[vertices[:, 0] > 0.48 * length, 2].max() < 0.65 * height
+
+
+def test_the_roof_of_a_short_high_car_reaches_its_tail_and_that_of_a_long_low_one_does_not() -> None:
+    heights = []
+    for length, height in ((3.8, 1.55), (4.9, 1.45)):
+        vertices = actor_mesh("car", length, 1.9, height).vertices
+        heights.append(vertices[vertices[:, 0] < -0.41 * length, 2].max() / height)
+    assert heights[0] > 0.9 and heights[1] < 0.75
+
+
+def test_a_truck_hides_what_stands_behind_it_from_a_lidar_on_a_roof() -> None:
+    shift = np.eye(4)
+    shift[:3, 3] = 0.0, 15.0, 0.0
+    caster = RayCaster(transformed(actor_mesh("truck", 8.0, 2.6, 3.2), shift), threads=1)
+    targets = np.array([(x, 25.0, z) for x in np.linspace(-4.0, 4.0, 9) for z in np.linspace(0.1, 1.5, 8)])
+    rays = targets - (0.0, 0.0, 1.9)
+    rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+    assert np.isfinite(caster.distances((0.0, 0.0, 1.9), rays.astype(np.float32), 25.0)).all()
 
 
 @pytest.mark.parametrize("kind", [kind for kind in SIZES if kind != "prop"])
