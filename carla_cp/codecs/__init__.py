@@ -13,6 +13,7 @@ from typing import Any
 from carla_cp.codecs.base import Codec, CodecError
 from carla_cp.codecs.bitstream import PayloadError
 from carla_cp.codecs.early import EarlyCodec
+from carla_cp.codecs.infocom import InfocomCodec
 from carla_cp.codecs.late import LateCodec
 from carla_cp.codecs.none import NoneCodec
 from carla_cp.codecs.oracle import OracleCodec
@@ -30,6 +31,7 @@ CODECS: dict[str, type[Codec[Any]]] = {
     "raw": RawCodec,
     "early": EarlyCodec,
     "revqom": RevqomCodec,
+    "infocom": InfocomCodec,
 }
 
 _UNITS = {"": 1, "B": 1, "KB": 1000, "KiB": 1024, "MB": 1_000_000, "MiB": 1 << 20}

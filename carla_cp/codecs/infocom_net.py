@@ -1,0 +1,161 @@
+"""InfoCom's three networks: information-aware encoder, sparse mask generator, multi-scale decoder.
+
+See `infocom.py` for the paper and for what differs from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True, slots=True)
+class InfocomConfig:
+    """Sizes; the defaults are what is trained here."""
+
+    channels: int = 32  # of the pillar map
+    pool: int = 2  # mask network and decoder work on pillars folded pool x pool into channels
+    encoder_pool: int = 4
+    encoder: tuple[int, ...] = (32, 16, 8)  # the first at stride 1, the others at stride 2
+    encoder_blocks: int = 1  # residual blocks per entry
+    encoder_side: int = 16
+    latent: int = 256
+    branches: tuple[int, ...] = (16, 8, 8)  # channels of the 3x3, 5x5 and 7x7 branch
+    stem: int = 16
+    seed_channels: int = 4
+    seed_side: int = 16
+    decoder: tuple[int, ...] = (32, 32, 32)  # channels behind each doubling
+    refine: int = 48
+
+
+# The paper's own widths on a square grid; its first linear layer of the decoder alone has 67 M weights here.
+PAPER = InfocomConfig(
+    channels=64,
+    pool=1,
+    encoder_pool=1,
+    encoder_blocks=2,
+    encoder_side=32,
+    branches=(32, 16, 16),
+    stem=64,
+    seed_channels=256,
+    seed_side=32,
+    decoder=(128, 128, 64),
+    refine=64,
+)
+
+
+def _norm(width: int) -> nn.BatchNorm2d:
+    return nn.BatchNorm2d(width, eps=1e-3, momentum=0.05)
+
+
+class _Residual(nn.Module):
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.first = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), _norm(outputs), nn.ELU(inplace=True)
+        )
+        self.second = nn.Sequential(nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), _norm(outputs))
+        same = inputs == outputs and stride == 1
+        self.skip = nn.Identity() if same else nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+
+    def forward(self, value: Tensor) -> Tensor:
+        return F.elu(self.second(self.first(value)) + self.skip(value))
+
+
+class InformationEncoder(nn.Module):
+    """Pillars (B, C, side, side) to mean and standard deviation of the latent, (B, latent) each."""
+
+    def __init__(self, config: InfocomConfig) -> None:
+        super().__init__()
+        self.config = config
+        blocks: list[nn.Module] = []
+        width = config.channels
+        for stage, outputs in enumerate(config.encoder):
+            for block in range(config.encoder_blocks):
+                blocks.append(_Residual(width, outputs, 2 if stage and not block else 1))
+                width = outputs
+        self.blocks = nn.Sequential(*blocks)
+        self.shrink = nn.Linear(width * config.encoder_side**2, config.latent)
+        self.mean, self.spread = nn.Linear(config.latent, config.latent), nn.Linear(config.latent, config.latent)
+
+    def forward(self, pillars: Tensor) -> tuple[Tensor, Tensor]:
+        value = F.max_pool2d(pillars, self.config.encoder_pool) if self.config.encoder_pool > 1 else pillars
+        value = F.adaptive_max_pool2d(self.blocks(torch.sigmoid(value)), self.config.encoder_side)
+        flat = F.elu(self.shrink(value.flatten(1)))
+        return self.mean(flat).float(), F.softplus(self.spread(flat)).float().clamp(min=1e-6)
+
+
+class MaskNet(nn.Module):
+    """Pillars (B, C, side, side) to the importance of each, (B, side, side) in [0, 1]."""
+
+    def __init__(self, config: InfocomConfig) -> None:
+        super().__init__()
+        folded = config.stem * config.pool**2
+        inner = max(config.stem, 16)
+        self.stem = nn.Sequential(nn.Conv2d(config.channels, config.stem, 1), nn.ReLU())
+        self.fold = nn.PixelUnshuffle(config.pool)
+        self.mix = nn.Sequential(nn.Conv2d(folded, inner, 1), nn.ReLU())
+        self.branches = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(inner, width, size, padding=size // 2, bias=False), _norm(width), nn.ReLU())
+            for width, size in zip(config.branches, (3, 5, 7), strict=True)
+        )
+        total = sum(config.branches) + folded
+        self.out = nn.Sequential(nn.Conv2d(total, 32, 1), nn.ReLU(), nn.Conv2d(32, config.pool**2, 1))
+        self.unfold = nn.PixelShuffle(config.pool)
+
+    def forward(self, pillars: Tensor) -> Tensor:
+        folded = self.fold(self.stem(pillars))
+        mixed = self.mix(folded)
+        wide = torch.cat([folded, *(branch(mixed) for branch in self.branches)], dim=1)
+        # Starting from where points fell spares the training to find that empty pillars matter little.
+        occupied = (pillars.amax(dim=1) > 0).float()
+        return torch.sigmoid(self.unfold(self.out(wide))[:, 0].float() + 4.0 * occupied - 4.5)
+
+
+class MaskDecoder(nn.Module):
+    """Latent (B, latent) and mask (B, side, side) to pillars (B, C, side, side), >= 0."""
+
+    def __init__(self, config: InfocomConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.seed = nn.Linear(config.latent, config.seed_channels * config.seed_side**2)
+        self.fold = nn.PixelUnshuffle(config.pool)
+        finest = config.decoder[-1]
+        self.look = nn.Sequential(
+            nn.Conv2d(config.pool**2, finest, 3, 1, 1, bias=False), _norm(finest), nn.ELU(inplace=True)
+        )
+        self.looks = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(finest, finest, 3, 2, 1, bias=False), _norm(finest), nn.ELU(inplace=True))
+            for _ in config.decoder[1:]
+        )
+        widths = (config.seed_channels, *config.decoder)
+        self.ups = nn.ModuleList(
+            nn.Sequential(nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), _norm(after), nn.ELU(inplace=True))
+            for before, after in pairwise(widths)
+        )
+        self.gates = nn.ModuleList(nn.Conv2d(finest, 2 * width, 1) for width in config.decoder)
+        self.refine = nn.Sequential(
+            nn.Conv2d(finest, config.refine, 3, 1, 1, bias=False),
+            _norm(config.refine),
+            nn.ELU(inplace=True),
+            nn.Conv2d(config.refine, config.refine, 3, 1, 1, bias=False),
+            _norm(config.refine),
+            nn.ELU(inplace=True),
+            nn.Conv2d(config.refine, config.channels * config.pool**2, 1),
+        )
+        self.unfold = nn.PixelShuffle(config.pool)
+
+    def forward(self, latent: Tensor, mask: Tensor) -> Tensor:
+        looks = [self.look(self.fold(mask[:, None]))]
+        for look in self.looks:
+            looks.append(look(looks[-1]))
+        side = self.config.seed_side
+        value = self.seed(latent).unflatten(1, (self.config.seed_channels, side, side))
+        for up, gate, seen in zip(self.ups, self.gates, reversed(looks), strict=True):
+            gain, shift = gate(seen).chunk(2, dim=1)
+            value = up(value) * (1 + gain) + shift
+        return torch.relu(self.unfold(self.refine(value)))
