@@ -68,7 +68,8 @@ class Corridor:
         if not moving:
             return ()
         times = np.arange(0.0, self.config.horizon_s + 1e-9, self.config.step_s)
-        s, angle, half_length, inside = self._sweep(moving, times)
+        s, angle, half_length, depth = self._sweep(moving, times)
+        inside = depth > 0
         found = []
         for row, track in enumerate(moving):
             limit = self.config.walker_horizon_s if track.label is ObjectClass.PEDESTRIAN else self.config.horizon_s
@@ -80,7 +81,7 @@ class Corridor:
             found.append(
                 Conflict(
                     track=track,
-                    enter_s=float(times[max(within[0] - 1, 0)]),
+                    enter_s=_reached(times, depth[row], int(within[0])),
                     leave_s=float(times[last + 1]) if leaves else math.inf,
                     start_m=float((s - half_length)[row, within].min()) - self.config.end_margin_m,
                     end_m=float((s + half_length)[row, within].max()) + self.config.end_margin_m,
@@ -92,12 +93,12 @@ class Corridor:
         """The nearest track ahead in the corridor that stands or moves along it; crossing ones are conflicts."""
         if not tracks:
             return None
-        s, angle, half_length, inside = self._sweep(tracks, np.array([0.0, self.config.cut_in_s]))
+        s, angle, half_length, depth = self._sweep(tracks, np.array([0.0, self.config.cut_in_s]))
         found: list[Leader] = []
         for row, track in enumerate(tracks):
             crosses = abs(math.sin(angle[row, 0])) >= math.sin(self.config.crossing_angle_rad)
             ahead = s[row, 0] > (self.s_rear + self.s_front) / 2
-            if not inside[row].any() or not ahead or (crosses and self._moves(track)):
+            if not (depth[row] > 0).any() or not ahead or (crosses and self._moves(track)):
                 continue
             speed = math.hypot(track.vx, track.vy) * math.cos(angle[row, 0]) if self._moves(track) else 0.0
             gap = float(s[row, 0] - half_length[row, 0]) - self.s_front
@@ -112,7 +113,7 @@ class Corridor:
         self, tracks: Sequence[Track], times: FloatArray
     ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Each track at each time, (N, K): arc length, angle of motion to the route, half its extent along the route,
-        and whether it touches the corridor."""
+        and how far it reaches into the corridor, negative outside."""
         state = np.array([(t.x, t.y, t.vx, t.vy, t.yaw, t.length / 2, t.width / 2) for t in tracks])
         x = state[:, 0, None] + state[:, 2, None] * times
         y = state[:, 1, None] + state[:, 3, None] * times
@@ -124,6 +125,14 @@ class Corridor:
         cos = np.abs(np.cos(state[:, 4, None] - heading))
         half_length = state[:, 5, None] * cos + state[:, 6, None] * sin
         half_width = state[:, 5, None] * sin + state[:, 6, None] * cos
-        inside = np.abs(lateral) < half_width + self.half_width_m + self.config.side_margin_m
+        depth = half_width + self.half_width_m + self.config.side_margin_m - np.abs(lateral)
         angle = np.arctan2(state[:, 3], state[:, 2])[:, None] - heading
-        return s, angle, half_length, inside
+        return s, angle, half_length, depth
+
+
+def _reached(times: FloatArray, depth: FloatArray, first: int) -> float:
+    """When the depth turned positive, between the samples `first - 1` and `first`."""
+    if first == 0:
+        return 0.0
+    part = float(depth[first] / (depth[first] - depth[first - 1]))
+    return float(times[first]) - part * float(times[first] - times[first - 1])

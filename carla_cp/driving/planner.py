@@ -94,8 +94,7 @@ class Planner:
         """The most careful of all wishes."""
         speed = odometry.speed
         ego = EgoMotion(corridor.s_front, odometry.length, speed, desired, self._priority_yaw(corridor.s_front))
-        known = [(track.id, track.last_seen_us) for track in tracks]
-        conflict = self._yielding.choose(corridor.conflicts(tracks), ego, known)
+        conflict = self._yielding.choose(corridor.conflicts(tracks), ego, tracks)
         wishes = [_Wish(free_acceleration(speed, desired, self._config.idm), "free")]
         wishes += self._for_light(light, speed, desired)
         wishes += self._for_leader(corridor.leader(tracks), speed, desired)

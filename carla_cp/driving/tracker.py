@@ -28,7 +28,7 @@ class TrackerConfig:
     speed_along_mps: float = 12.0  # standard deviation of a new object's velocity along its heading
     speed_across_mps: float = 3.0  # and across it
     walking_mps: float = 2.0  # and of a pedestrian's, any direction
-    gate_sigma: float = 3.5  # Mahalanobis distance of an association
+    gate_sigma: float = 4.0  # Mahalanobis distance of an association
     gate_m: float = 4.0  # and its length
     min_score: float = 0.2
     birth_hits: int = 2  # before a track is reported
@@ -103,7 +103,10 @@ class Tracker:
             item.covariance = motion @ item.covariance @ motion.T + noise
 
     def _associate(self, boxes: FloatArray, labels: IntArray) -> list[tuple[int, int]]:
-        """Pairs of object and detection with the least total Mahalanobis distance within the gate."""
+        """Pairs of object and detection within the gate, with the greatest likelihood in total.
+
+        The likelihood's normaliser counts too: a newborn's wide uncertainty must not win over an old track.
+        """
         if not self._objects or not len(boxes):
             return []
         costs = np.full((len(self._objects), len(boxes)), _FORBIDDEN)
@@ -112,7 +115,8 @@ class Tracker:
             spread = item.covariance[:2, :2] + np.eye(2) * self._config.position_noise_m**2
             distance = np.sqrt(np.einsum("ni,ij,nj->n", offset, np.linalg.inv(spread), offset))
             near = (distance <= self._config.gate_sigma) & (np.hypot(*offset.T) <= self._config.gate_m)
-            costs[row] = np.where(near & (labels == int(item.label)), distance, _FORBIDDEN)
+            cost = distance**2 + math.log(np.linalg.det(spread))
+            costs[row] = np.where(near & (labels == int(item.label)), cost, _FORBIDDEN)
         rows, columns = linear_sum_assignment(costs)
         return [
             (int(row), int(column))
@@ -136,10 +140,9 @@ class Tracker:
         item.last_seen_us = self._time_us
 
     def _covered(self, box: FloatArray, label: int) -> bool:
-        """Whether an object seen in this very sweep stands where the box does: two cannot."""
+        """Whether an object stands where the box does: two cannot."""
         return any(
             int(item.label) == label
-            and item.last_seen_us == self._time_us
             and math.hypot(item.mean[0] - box[0], item.mean[1] - box[1]) < (item.size[1] + box[4]) / 2
             for item in self._objects
         )

@@ -5,7 +5,8 @@ from braking for nothing:
 
 * Right of way. While the ego's own light is green, a vehicle that comes from the side is expected to stop as long as
   it still can: as long as stopping `line_margin` before the corridor takes less than `expected_stop_mps2`. One that
-  would need more is taken for a violator. Oncoming vehicles and pedestrians get no such trust.
+  would need more is taken for a violator. One that is seen to brake may need more: a constant-velocity track lags
+  behind it. Oncoming vehicles and pedestrians get no such trust.
 * Patience. A conflict must be found in `confirmations` perception updates in a row, unless it is imminent, and lasts
   until it was absent from as many.
 """
@@ -14,10 +15,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from carla_cp.driving.conflicts import Conflict
-from carla_cp.types import ObjectClass
+from carla_cp.types import ObjectClass, Track
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,10 @@ class YieldConfig:
     limit_mps2: float = 8.0  # and more than this impossible
     expected_stop_mps2: float = 3.5
     settled_stop_mps2: float = 2.5  # a violator is trusted again below this
+    braking_stop_mps2: float = 5.0  # what is expected of one that brakes
+    braking_mps2: float = 1.2  # it does when its speed falls faster than this,
+    braking_s: float = 0.8  # by the lag of a first-order filter with this time constant
+    trusted_hits: int = 4  # detections before a speed counts as known
     line_margin_m: float = 4.5  # at most, of the stop line before the corridor
     line_margin_s: float = 0.35  # and at most so many seconds of the other's speed
     confirmations: int = 2
@@ -41,11 +46,12 @@ class YieldConfig:
     ego_acceleration_mps2: float = 1.0  # with which the ego is expected to go on
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Suspicion:
-    streak: int  # updates in a row with the conflict, negative: without it
-    seen_us: int
-    yielding: bool
+    streak: int = 0  # updates in a row with the conflict, negative: without it
+    seen_us: int = -1
+    yielding: bool = False
+    slow_speed: float = -1.0  # [m/s], filtered; negative: not known yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,42 +72,58 @@ class Yielding:
         self._config = config
         self._suspicions: dict[int, _Suspicion] = {}
 
-    def choose(
-        self, conflicts: Sequence[Conflict], ego: EgoMotion, known: Sequence[tuple[int, int]]
-    ) -> Conflict | None:
-        """The conflict to stop for, the nearest; `known` lists id and time of the newest detection of all tracks."""
+    def choose(self, conflicts: Sequence[Conflict], ego: EgoMotion, tracks: Sequence[Track]) -> Conflict | None:
+        """The conflict to stop for, the nearest; `tracks` are all that is known, in conflict or not."""
         by_id = {conflict.track.id: conflict for conflict in conflicts}
         suspicions = {}
         chosen: list[Conflict] = []
-        for track_id, seen_us in known:
-            conflict = by_id.get(track_id)
-            old = self._suspicions.get(track_id, _Suspicion(0, -1, False))
-            real = conflict is not None and self._is_real(conflict, ego, old.yielding)
-            now = self._judge(old, conflict, real, seen_us)
-            suspicions[track_id] = now
+        for track in tracks:
+            conflict = by_id.get(track.id)
+            old = self._suspicions.get(track.id, _Suspicion())
+            now = self._judge(self._watch(old, track), track, conflict, ego)
+            suspicions[track.id] = replace(now, seen_us=track.last_seen_us)
             if now.yielding and conflict is not None and not self._goes_first(conflict, ego):
                 chosen.append(conflict)
         self._suspicions = suspicions
         return min(chosen, key=lambda conflict: conflict.start_m, default=None)
 
-    def _judge(self, old: _Suspicion, conflict: Conflict | None, real: bool, seen_us: int) -> _Suspicion:
-        streak = old.streak
-        if seen_us != old.seen_us:
-            streak = max(streak, 0) + 1 if real else min(streak, 0) - 1
-        imminent = real and conflict is not None and conflict.enter_s < self._config.imminent_s
-        if real and (streak >= self._config.confirmations or imminent):
-            return _Suspicion(streak, seen_us, True)
-        if streak <= -self._config.confirmations:
-            return _Suspicion(streak, seen_us, False)
-        return _Suspicion(streak, seen_us, old.yielding)
+    def _watch(self, old: _Suspicion, track: Track) -> _Suspicion:
+        """With the track's speed filtered once per update, from when it is known."""
+        if track.last_seen_us == old.seen_us or track.hits < self._config.trusted_hits:
+            return old
+        speed = math.hypot(track.vx, track.vy)
+        if old.slow_speed < 0:
+            return replace(old, slow_speed=speed)
+        elapsed = (track.last_seen_us - old.seen_us) * 1e-6
+        return replace(old, slow_speed=old.slow_speed + elapsed / self._config.braking_s * (speed - old.slow_speed))
 
-    def _is_real(self, conflict: Conflict, ego: EgoMotion, yielding: bool) -> bool:
-        limit = self._config.settled_stop_mps2 if yielding else self._config.expected_stop_mps2
-        if self._owes_way(conflict, ego) and stop_demand(conflict, self._config) < limit:
+    def _judge(self, old: _Suspicion, track: Track, conflict: Conflict | None, ego: EgoMotion) -> _Suspicion:
+        real = conflict is not None and self._is_real(conflict, ego, old)
+        imminent = real and conflict is not None and conflict.enter_s < self._config.imminent_s
+        streak = old.streak
+        if track.last_seen_us != old.seen_us:
+            streak = max(streak, 0) + 1 if real else min(streak, 0) - 1
+        if real and (streak >= self._config.confirmations or imminent):
+            return replace(old, streak=streak, yielding=True)
+        released = streak <= -self._config.confirmations
+        return replace(old, streak=streak, yielding=old.yielding and not released)
+
+    def _is_real(self, conflict: Conflict, ego: EgoMotion, old: _Suspicion) -> bool:
+        if self._owes_way(conflict, ego) and self._is_trusted(conflict, old):
             return False
         arrives, clears = _passage(conflict, ego, self._config)
-        margin = self._config.settled_margin_s if yielding else self._config.time_margin_s
+        margin = self._config.settled_margin_s if old.yielding else self._config.time_margin_s
         return arrives - margin < conflict.leave_s and clears + margin > conflict.enter_s
+
+    def _is_trusted(self, conflict: Conflict, old: _Suspicion) -> bool:
+        """Whether a vehicle that owes way is expected to stop."""
+        if conflict.track.hits < self._config.trusted_hits:
+            return True
+        speed = math.hypot(conflict.track.vx, conflict.track.vy)
+        limit = self._config.settled_stop_mps2 if old.yielding else self._config.expected_stop_mps2
+        if old.slow_speed - speed > self._config.braking_mps2 * self._config.braking_s:
+            limit = self._config.braking_stop_mps2
+        return stop_demand(conflict, self._config) < limit
 
     def _owes_way(self, conflict: Conflict, ego: EgoMotion) -> bool:
         if ego.priority_yaw is None or conflict.track.label is ObjectClass.PEDESTRIAN:
