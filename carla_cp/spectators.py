@@ -9,7 +9,7 @@ from carla_cp.options import RunOptions
 from carla_cp.opv2v import SceneWriter, agent_ids, protocol_of, scans_from_sweeps
 from carla_cp.session import Task
 from carla_cp.types import AgentName, TickRecord
-from carla_cp.view import View
+from carla_cp.view import View, info_of
 from carla_cp.world import World
 
 
@@ -18,7 +18,7 @@ class Spectators:
 
     def __init__(self, options: RunOptions) -> None:
         self._options = options
-        self._view = View(visible=options.view) if options.view or options.screenshot else None
+        self._view = View(window=options.view) if options.view or options.screenshot else None
         self._task: Task | None = None
         self._writing = ExitStack()
         self._writer: SceneWriter | None = None
@@ -40,7 +40,7 @@ class Spectators:
         if task != self._task:
             self._begin(task)
         if self._view is not None:
-            if not self._view.show(record, task.name, task.choice.budget_bytes):
+            if not self._view.show(record, info_of(task.scenario, task.choice, task.seed)):
                 raise KeyboardInterrupt
             self._screenshot(record.time_us / 1e6)
         if self._writer is not None and record.sweeps:

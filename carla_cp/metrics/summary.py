@@ -67,7 +67,7 @@ class EpisodeSummary:
     time_to_awareness_s: float | None
     route_completion: float
     driving_score: DrivingScore
-    latency_ms: StageTimes  # medians over the perception ticks
+    latency_ms: StageTimes  # medians per perception tick, of all the work from one result to the next
 
     @property
     def ap(self) -> PrecisionSummary:
@@ -122,7 +122,7 @@ def summarise(episode: Episode, hazard: str | None) -> EpisodeSummary:
         time_to_awareness_s=safety.time_to_awareness(records, hazard),
         route_completion=completion,
         driving_score=driving.driving_score(completion, crashes, driving.red_lights_run(records)),
-        latency_ms=_latency([record.times for record in records if record.perceived is not None]),
+        latency_ms=_latency(records),
     )
 
 
@@ -152,14 +152,33 @@ def _precision(perceptions: Sequence[Perceived]) -> ClassPrecision:
     return ClassPrecision(of(ObjectClass.VEHICLE), of(ObjectClass.CYCLIST), of(ObjectClass.PEDESTRIAN))
 
 
-def _latency(times: Sequence[StageTimes]) -> StageTimes:
-    if not times:
+def _latency(records: Sequence[TickRecord]) -> StageTimes:
+    """Capture and result lie on different world ticks, so a perception tick's work is the sum since the last result."""
+    results: list[StageTimes] = []
+    spent = StageTimes()
+    for record in records:
+        spent = _sum(spent, record.times)
+        if record.perceived is not None:
+            results.append(spent)
+            spent = StageTimes()
+    if not results:
         return StageTimes()
     return StageTimes(
-        sense=median(item.sense for item in times),
-        encode=median(item.encode for item in times),
-        decode=median(item.decode for item in times),
-        detect=median(item.detect for item in times),
-        plan=median(item.plan for item in times),
-        tick=median(item.tick for item in times),
+        sense=median(item.sense for item in results),
+        encode=median(item.encode for item in results),
+        decode=median(item.decode for item in results),
+        detect=median(item.detect for item in results),
+        plan=median(item.plan for item in results),
+        tick=median(item.tick for item in results),
+    )
+
+
+def _sum(first: StageTimes, second: StageTimes) -> StageTimes:
+    return StageTimes(
+        sense=first.sense + second.sense,
+        encode=first.encode + second.encode,
+        decode=first.decode + second.decode,
+        detect=first.detect + second.detect,
+        plan=first.plan + second.plan,
+        tick=first.tick + second.tick,
     )

@@ -67,6 +67,7 @@ def info_of_recording(episode: Episode) -> ViewInfo:
         seed=episode.seed,
         route=tuple((record.ego.pose.x, record.ego.pose.y) for record in episode.records[::10]),
         agents=tuple(dict.fromkeys(names)),
+        hazard=episode.hazard,
     )
 
 
@@ -83,6 +84,7 @@ class Moment:
 class Memory:
     """The newest of everything that not every record brings."""
 
+    start_us: int | None = None  # of the episode's first record
     sweeps: tuple[Sweep, ...] = ()
     perceived: Perceived | None = None
     links: tuple[Transmission, ...] = ()  # the newest of each sender
@@ -98,6 +100,7 @@ class Memory:
         seen = [*self.agents, *(sweep.agent for sweep in record.sweeps), *(item.sender for item in recent)]
         return replace(
             self,
+            start_us=record.time_us if self.start_us is None else self.start_us,
             sweeps=record.sweeps or self.sweeps,
             perceived=record.perceived or self.perceived,
             links=recent,

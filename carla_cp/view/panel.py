@@ -42,7 +42,7 @@ def draw_panel(canvas: Canvas, record: TickRecord, info: ViewInfo, memory: Memor
     left, (width, height) = canvas.surface.get_width() - theme.PANEL, canvas.surface.get_size()
     canvas.fill(theme.PANEL_BACKGROUND, (left, 0, theme.PANEL, height))
     x, right = left + MARGIN, width - MARGIN
-    y = _draw_title(canvas, x, right, record, info)
+    y = _draw_title(canvas, x, right, record, info, memory)
     y = _draw_driving(canvas, x, y + 16, right, record)
     y = _draw_history(canvas, x, y + 16, right, memory)
     _draw_links(canvas, x, y + 16, right, record, info, memory)
@@ -60,12 +60,12 @@ def draw_banner(canvas: Canvas, memory: Memory, paused: bool) -> None:
         canvas.tag((middle, 62), "paused", theme.BACKGROUND, theme.WARN, size=14)
 
 
-def _draw_title(canvas: Canvas, x: int, right: int, record: TickRecord, info: ViewInfo) -> int:
+def _draw_title(canvas: Canvas, x: int, right: int, record: TickRecord, info: ViewInfo, memory: Memory) -> int:
     canvas.text((x, 16), info.scenario, theme.SOFT)
     canvas.text((right, 16), f"seed {info.seed}", theme.SOFT, align=1.0)
     canvas.text((x, 34), info.codec.name, theme.INK, size=26, bold=True)
     canvas.text((x, 68), _budget_text(info), theme.SOFT)
-    canvas.text((right, 42), f"{record.time_us / 1e6:.2f} s", theme.INK, size=17, align=1.0)
+    canvas.text((right, 42), f"{(record.time_us - (memory.start_us or 0)) / 1e6:.2f} s", theme.INK, size=17, align=1.0)
     canvas.text((right, 68), f"tick {record.tick}", theme.SOFT, align=1.0)
     return 86
 

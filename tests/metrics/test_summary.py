@@ -40,11 +40,15 @@ def test_ticks_times_messages_and_precision_are_those_of_the_records() -> None:
     assert found.label == "revqom@2000"
 
 
-def test_latencies_are_medians_over_perception_ticks_only() -> None:
+def test_latencies_are_medians_of_the_work_from_one_perception_to_the_next() -> None:
     seen = perceived(0, [], [])
-    times = [StageTimes(encode=value) for value in (1.0, 50.0, 2.0, 9.0)]
-    records = [record(i, state(i), perceived=None if i == 1 else seen, times=times[i]) for i in range(4)]
-    assert summarise(episode(records), None).latency_ms.encode == 2.0
+    encode, detect = (1.0, 0.0, 5.0, 0.0, 9.0, 0.0, 70.0), (2.0, 20.0, 4.0, 30.0, 1.0, 40.0, 0.0)
+    records = [
+        record(i, state(i), perceived=seen if i % 2 else None, times=StageTimes(encode=encode[i], detect=detect[i]))
+        for i in range(7)
+    ]
+    latency = summarise(episode(records), None).latency_ms
+    assert (latency.encode, latency.detect) == (5.0, 34.0)
 
 
 def test_an_episode_that_never_perceived_or_met_anyone_has_undefined_figures() -> None:
