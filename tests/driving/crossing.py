@@ -87,7 +87,7 @@ def gap(first: VehicleState, second: VehicleState) -> float:
     return float(np.hypot(*(outlines[0][:, None] - outlines[1][None]).transpose(2, 0, 1)).min())
 
 
-def _outline(state: VehicleState) -> np.ndarray:  # type: ignore[type-arg]
+def _outline(state: VehicleState) -> np.ndarray:
     box = np.array([[state.pose.x, state.pose.y, 0.0, state.length, state.width, 1.5, state.pose.yaw]])
     corners = bev_corners(box)[0]
     part = np.linspace(0.0, 1.0, 20)[:, None]
