@@ -66,12 +66,16 @@ def page(run: RunInfo, episodes: Sequence[StoredEpisode]) -> str:
             "the Leaderboard 2.1 driving score, of 100. Baselines: none is the ego alone, oracle knows the truth.",
         ),
         '<div class="pair">'
-        + _section("Bytes against precision", _plot(plot_precision(rows)))
-        + _section("Bytes against collisions", _plot(plot_collisions(rows)))
+        + _section("Bytes against precision", _plot(plot_precision(rows)), "Dashed: what sends nothing.")
+        + _section("Bytes against collisions", _plot(plot_collisions(rows)), "Codecs stand a little apart, to be seen.")
         + "</div>",
         *(_traces(name, [item for item in episodes if item.summary.scenario == name]) for name in scenarios),
         _section("On the air", _airtime_table(airtimes(summaries)), _airtime_note()),
-        _section("Latency per perception tick", _latency_table(summaries), "Medians of wall time, in milliseconds."),
+        _section(
+            "Latency per perception tick",
+            _latency_table(summaries),
+            "Medians of the wall time spent from one perception to the next, in milliseconds.",
+        ),
         _section("Episodes", _episode_table(summaries)),
         _section("What was run", _run_list(run)),
     ]
