@@ -39,16 +39,37 @@ PAVEMENT_M = 2.75  # from the middle of an outer lane to the middle of the sidew
 SPAWN_Z_M = 0.3
 
 CARS = (
-    "vehicle.tesla.model3",
     "vehicle.audi.a2",
+    "vehicle.audi.etron",
     "vehicle.audi.tt",
-    "vehicle.lincoln.mkz_2020",
-    "vehicle.toyota.prius",
-    "vehicle.mini.cooper_s",
-    "vehicle.nissan.patrol",
+    "vehicle.bmw.grandtourer",
+    "vehicle.chevrolet.impala",
+    "vehicle.citroen.c3",
+    "vehicle.dodge.charger_2020",
+    "vehicle.dodge.charger_police",
+    "vehicle.ford.crown",
+    "vehicle.ford.mustang",
     "vehicle.jeep.wrangler_rubicon",
+    "vehicle.lincoln.mkz_2017",
+    "vehicle.lincoln.mkz_2020",
+    "vehicle.mercedes.coupe",
+    "vehicle.mercedes.coupe_2020",
+    "vehicle.mini.cooper_s",
+    "vehicle.mini.cooper_s_2021",
+    "vehicle.nissan.micra",
+    "vehicle.nissan.patrol",
+    "vehicle.nissan.patrol_2021",
+    "vehicle.seat.leon",
+    "vehicle.tesla.model3",
+    "vehicle.toyota.prius",
 )
-VANS = ("vehicle.volkswagen.t2", "vehicle.mercedes.sprinter", "vehicle.ford.ambulance")
+VANS = (
+    "vehicle.ford.ambulance",
+    "vehicle.mercedes.sprinter",
+    "vehicle.tesla.cybertruck",
+    "vehicle.volkswagen.t2",
+    "vehicle.volkswagen.t2_2021",
+)
 TRUCKS = ("vehicle.carlamotors.carlacola", "vehicle.carlamotors.firetruck", "vehicle.carlamotors.european_hgv")
 BUSES = ("vehicle.mitsubishi.fusorosa",)
 MOTORCYCLES = (
@@ -58,7 +79,7 @@ MOTORCYCLES = (
     "vehicle.vespa.zx125",
 )
 BICYCLES = ("vehicle.bh.crossbike", "vehicle.diamondback.century", "vehicle.gazelle.omafiets")
-WALKERS = tuple(f"walker.pedestrian.{number:04d}" for number in range(1, 15))
+WALKERS = tuple(f"walker.pedestrian.{number:04d}" for number in range(1, 49))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +93,7 @@ class Kind:
     speed_mps: tuple[float, float]
 
 
-CAR = Kind("car", CARS, 5.2, 2.2, (4.0, 14.0))
+CAR = Kind("car", CARS, 5.6, 2.3, (4.0, 14.0))
 VAN = Kind("van", VANS, 6.6, 2.5, (4.0, 12.0))
 TRUCK = Kind("truck", TRUCKS, 9.0, 3.1, (3.0, 10.0))
 BUS = Kind("bus", BUSES, 10.6, 4.1, (3.0, 10.0))
