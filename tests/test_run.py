@@ -1,0 +1,178 @@
+"""The command as a user meets it: results on disk, resume, recording, a picture, and clear refusals."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from carla_cp.opv2v import read_scene
+from carla_cp.run import main
+
+ROOT = Path(__file__).resolve().parent.parent
+INTERSECTION = ROOT / "scenarios" / "intersection.xml"
+SHORT = ("--set", "timeout_s=1.5")
+
+
+def run(*arguments: object) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+def comparable(summary: dict[str, object]) -> dict[str, object]:
+    """An episode's object without what may differ between runs."""
+    return {key: value for key, value in summary.items() if key not in ("wall_s", "latency_ms")}
+
+
+def test_a_run_writes_what_the_contract_says_and_resumes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    options = (INTERSECTION, "--codec", "none", "--codec", "late@2KB", *SHORT, "--out", out, "--keep-ticks")
+    assert run(*options) == 0
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["schema"] == 1 and summary["server"] == "embedded" and summary["device"] == "cpu"
+    assert [item["codec"] for item in summary["episodes"]] == ["none", "late"]
+    assert [row["codec"] for row in summary["comparison"]] == ["none", "late"]
+    assert (out / "report.html").stat().st_size > 10_000
+    assert (out / "episodes" / "intersection" / "late@2000" / "0.ticks").is_file()
+    assert "collision" in capsys.readouterr().out
+
+    shutil.rmtree(out / "episodes" / "intersection" / "late@2000")
+    untouched = (out / "episodes" / "intersection" / "none@max" / "0.json").stat().st_mtime_ns
+    assert run(*options, "--resume") == 0
+    assert (out / "episodes" / "intersection" / "none@max" / "0.json").stat().st_mtime_ns == untouched
+    again = json.loads((out / "summary.json").read_text())
+    assert [comparable(item) for item in again["episodes"]] == [comparable(item) for item in summary["episodes"]]
+
+    assert run("--rescore", out) == 0
+    scored = json.loads((out / "summary.json").read_text())
+    assert {item["codec"] for item in scored["episodes"]} == {"none", "late"}
+
+
+def test_a_recording_is_an_opv2v_scene_and_the_picture_a_png(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    picture = tmp_path / "view.png"
+    options = ("--codec", "none", "--out", tmp_path / "run", "--record", tmp_path / "opv2v", "--screenshot", picture)
+    assert run(INTERSECTION, *SHORT, *options) == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    (folder,) = (tmp_path / "opv2v").iterdir()
+    scene = read_scene(folder)
+    assert len(scene) == 16
+    frame = scene.frame(3)
+    assert len(frame.agents) == 3 and all(len(agent.sweep.points) > 10_000 for agent in frame.agents)
+
+
+def test_two_jobs_give_the_same_results_as_one(tmp_path: Path) -> None:
+    for jobs in (1, 2):
+        out = tmp_path / str(jobs)
+        assert run(INTERSECTION, "--codec", "none", "--seeds", "0-1", *SHORT, "--out", out, "--jobs", jobs) == 0
+    first, second = (
+        [comparable(item) for item in json.loads((tmp_path / name / "summary.json").read_text())["episodes"]]
+        for name in ("1", "2")
+    )
+    assert first == second
+
+
+def test_a_server_started_by_hand_serves_a_run(tmp_path: Path, server_address: tuple[str, int]) -> None:
+    host, port = server_address
+    options = ("--host", host, "--port", port, "--codec", "none", *SHORT, "--out", tmp_path / "run")
+    assert run(INTERSECTION, *options) == 0
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["server"] == f"{host}:{port}"
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def broken(tmp_path: Path, old: str, new: str) -> Path:
+    """The intersection with one text replaced."""
+    shutil.copytree(ROOT / "scenarios" / "maps", tmp_path / "maps")
+    text = INTERSECTION.read_text()
+    assert old in text
+    (tmp_path / "intersection.xml").write_text(text.replace(old, new))
+    return tmp_path / "intersection.xml"
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """The one line on stderr of a command that must exit with status 2."""
+    assert run(*arguments) == 2
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("carla_cp: ")]
+    assert len(said) == 1 and "Traceback" not in said[0]
+    return said[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("</scenarios>", "", "intersection.xml"),
+        ('speed="12"', 'sped="12"', "sped"),
+        ("vehicle.lincoln.mkz_2017", "vehicle.lincoln.mkz_1917", "vehicle.lincoln.mkz_2017"),
+        ('map="maps/crossing.xodr"', 'map="maps/nowhere.xodr"', "nowhere.xodr"),
+    ],
+)
+def test_a_broken_scenario_is_named_with_its_mend(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, named: str
+) -> None:
+    line = refused(capsys, broken(tmp_path, old, new), "--codec", "none", "--out", tmp_path / "run")
+    assert named in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_other_bad_input_is_named_with_its_mend(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = ("--out", tmp_path / "run")
+    assert "nowhere.xml" in refused(capsys, "nowhere.xml", *out)
+    assert "revqom" in refused(capsys, INTERSECTION, "--codec", "revqon", *out)
+    assert "abc" in refused(capsys, INTERSECTION, "--codec", "raw@abc", *out)
+    assert "-5" in refused(capsys, INTERSECTION, "--codec", "raw@-5", *out)
+    port = free_port()
+    assert str(port) in refused(capsys, INTERSECTION, "--host", "127.0.0.1", "--port", port, "--codec", "none", *out)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_checkpoint_that_does_not_fit_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(ROOT / "checkpoints" / "mini", tmp_path / "mini")
+    config = json.loads((tmp_path / "mini" / "config.json").read_text())
+    (tmp_path / "mini" / "config.json").write_text(json.dumps({**config, "pillar_channels": 16}))
+    line = refused(capsys, INTERSECTION, "--checkpoint", tmp_path / "mini", "--codec", "none", "--out", tmp_path / "r")
+    assert "weights.safetensors" in line
+
+
+def test_an_interrupt_stops_everything_and_keeps_what_is_finished(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "carla_cp.run", str(INTERSECTION), "--codec", "none", "--seeds", "0-9"]
+    process = subprocess.Popen(
+        [*command, *SHORT, "--out", str(out)], cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    first = out / "episodes" / "intersection" / "none@max" / "0.json"
+    deadline = time.monotonic() + 120
+    while not first.is_file() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    children = _children(process.pid)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130 and "--resume" in said and "Traceback" not in said
+    assert json.loads(first.read_text())["seed"] == 0
+    assert children and not any(_alive(child) for child in children)
+    assert not list(out.rglob("*.part*"))
+
+
+def _children(pid: int) -> list[int]:
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
+    return [int(line) for line in listed.stdout.split()]
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

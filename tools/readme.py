@@ -1,0 +1,57 @@
+"""Puts measured results into the README, between its `<!-- results -->` marks.
+
+    python tools/readme.py runs/intersection/summary.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+README = Path(__file__).resolve().parent.parent / "README.md"
+START, END = "<!-- results -->", "<!-- /results -->"
+
+
+def cell(value: float | None, digits: int = 3) -> str:
+    """A number as the table shows it."""
+    return "-" if value is None else f"{value:,.{digits}f}"
+
+
+def closed_loop(path: Path) -> str:
+    """The comparison of a run as a Markdown table."""
+    run = json.loads(path.read_text(encoding="utf-8"))
+    lines = [
+        f"Closed loop, by `{run['command']}`:",
+        "",
+        "| codec | budget [B] | episodes | collision rate (95 %) | AP@0.5 | AP@0.7 | bytes per message | driving score |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in run["comparison"]:
+        low, high = row["collision_rate_ci95"]
+        lines.append(
+            f"| `{row['codec']}` | {cell(row['budget_bytes'], 0)} | {row['episodes']} "
+            f"| {row['collision_rate']:.2f} ({low:.2f} to {high:.2f}) | {cell(row['ap50'])} | {cell(row['ap70'])} "
+            f"| {cell(row['bytes_per_message'], 0)} | {cell(row['driving_score_lb21'], 1)} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Rewrites the README's results."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("summary", type=Path, help="a run's summary.json")
+    arguments = parser.parse_args()
+    text = README.read_text(encoding="utf-8")
+    before, _, rest = text.partition(START)
+    _, _, after = rest.partition(END)
+    if not after:
+        print(f"{README}: no {START} ... {END}", file=sys.stderr)
+        return 2
+    README.write_text(f"{before}{START}\n{closed_loop(arguments.summary)}\n{END}{after}", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
