@@ -38,8 +38,8 @@ def warp(features: Tensor, valid: Tensor, theta: Tensor) -> tuple[Tensor, Tensor
     where = _sampling_grid(theta.to(features), features.shape[2], features.shape[3])
     sampled = F.grid_sample(stacked, where, mode="bilinear", padding_mode="zeros", align_corners=False)
     received = sampled[:, -1:] >= 0.5
-    values = torch.where(received, sampled[:, :-1] / sampled[:, -1:].clamp(min=0.5), 0.0)
-    return values, received[:, 0]
+    scale = torch.where(received, 1.0 / sampled[:, -1:].clamp(min=0.5), 0.0)
+    return sampled[:, :-1] * scale, received[:, 0]
 
 
 def _sampling_grid(theta: Tensor, height: int, width: int) -> Tensor:

@@ -54,10 +54,11 @@ def on_own_body(points: npt.NDArray[np.floating], config: DetectorConfig) -> npt
 
 def group_points(points: PointArray, grid: GridSpec, per_pillar: int) -> PillarPoints:
     """The occupied pillars of a cloud (N, 4) in the agent frame, by rising cell; points outside the grid are left."""
-    column = np.floor((points[:, 0] + grid.half_extent_m) / grid.pillar_m)
-    row = np.floor((points[:, 1] + grid.half_extent_m) / grid.pillar_m)
+    x, y, z = np.ascontiguousarray(points[:, :3].T)
+    column = np.floor((x + grid.half_extent_m) / grid.pillar_m)
+    row = np.floor((y + grid.half_extent_m) / grid.pillar_m)
     inside = (column >= 0) & (column < grid.pillars) & (row >= 0) & (row < grid.pillars)
-    inside &= (points[:, 2] >= grid.z_min_m) & (points[:, 2] < grid.z_max_m)
+    inside &= (z >= grid.z_min_m) & (z < grid.z_max_m)
     kept = np.flatnonzero(inside)
     cell = (row[kept] * grid.pillars + column[kept]).astype(_key_type(grid))
     order = np.argsort(cell, kind="stable")  # a radix sort for 16-bit keys
@@ -65,7 +66,8 @@ def group_points(points: PointArray, grid: GridSpec, per_pillar: int) -> PillarP
     starts = np.flatnonzero(np.diff(cell, prepend=cell[:1] ^ 1)) if len(cell) else np.zeros(0, np.int64)
     counts = np.diff(starts, append=len(cell))
     picks = starts[:, None] + np.arange(per_pillar) * counts[:, None] // per_pillar
-    return PillarPoints(points[kept[order[picks]]], cell[starts].astype(np.int64), counts.astype(np.float32))
+    chosen = points.take(kept[order].take(picks), axis=0)
+    return PillarPoints(chosen, cell[starts].astype(np.int64), counts.astype(np.float32))
 
 
 def _key_type(grid: GridSpec) -> type[np.uint16] | type[np.uint32]:
@@ -91,6 +93,13 @@ class _LinearMax(torch.autograd.Function):
         return None, torch.stack([(gradient * winner).sum(dim=0) for winner in winners], dim=1)
 
 
+def _linear_max(points: Tensor, weight: Tensor) -> Tensor:
+    if not torch.is_grad_enabled():
+        return torch.matmul(points, weight.T).amax(dim=1)  # without the winners' index, ten times as fast
+    result: Tensor = _LinearMax.apply(points, weight)  # type: ignore[no-untyped-call]
+    return result
+
+
 class PillarNet(nn.Module):
     """Encodes occupied pillars and scatters them into a map."""
 
@@ -110,10 +119,9 @@ class PillarNet(nn.Module):
         side = self.grid.pillars
         with torch.no_grad():
             decorated = self._decorate(points, counts, cells % (side * side))
-        highest: Tensor = _LinearMax.apply(decorated, self.linear.weight)  # type: ignore[no-untyped-call]
-        values = torch.relu(self.norm(highest))
+        values = torch.relu(self.norm(_linear_max(decorated, self.linear.weight)))
         canvas = values.new_zeros((batch * side * side, self.channels))
-        canvas = canvas.index_put((cells,), values)
+        canvas = canvas.index_put_((cells,), values)
         return canvas.view(batch, side, side, self.channels).permute(0, 3, 1, 2)
 
     def _decorate(self, points: Tensor, counts: Tensor, cells: Tensor) -> Tensor:
