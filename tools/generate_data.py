@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from carla_cp.driving.scripted import Traffic
 from random_scene import SceneSize, random_scenario
 from tqdm import tqdm
 
+from carla_cp.driving.scripted import Traffic
 from carla_cp.opv2v import SceneWriter, agent_ids, protocol_of, read_scene, scans_from_sweeps
 from carla_cp.types import Scenario
 from carla_cp.world import STEP_US, Roads, World, embedded_server
