@@ -286,7 +286,7 @@ class World:
         now = self._now.find(body.actor.id)
         if now is None:
             raise WorldError(f"actor '{body.spec.rolename}' vanished from the world")
-        world_from_box = compose(pose_of(now.getcarla_transform()), body.body_from_box)
+        world_from_box = compose(pose_of(now.get_transform()), body.body_from_box)
         length, width, height = body.size
         foot = transform_points(matrix_from_pose(world_from_box), np.array([[0.0, 0.0, -height / 2]]))[0]
         velocity, acceleration = now.get_velocity(), now.get_acceleration()
