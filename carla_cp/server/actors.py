@@ -1,0 +1,218 @@
+"""What lives in an episode: vehicles, pedestrians, props, traffic lights, sensors and the spectator."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from carla_cp.geometry import Pose, matrix_from_pose, pose_from_matrix
+from carla_cp.server import physics
+from carla_cp.server.blueprints import Blueprint
+from carla_cp.server.lights import Light
+from carla_cp.server.physics import Body, Model
+from carla_cp.server.sensors import Reader
+from carla_cp.server.snapshot import (
+    LightRecord,
+    LightView,
+    Motion,
+    light_record,
+    plain_record,
+    vehicle_record,
+    walker_record,
+)
+from carla_cp.server.wire import (
+    AckermannControl,
+    ActorInfo,
+    Box,
+    Description,
+    Transform,
+    Vector,
+    VehicleControl,
+    WalkerControl,
+)
+
+Matrix = npt.NDArray[np.float64]
+
+SPEED_LIMIT_KMH = 50.0
+
+
+def matrix_of(pose: Transform) -> Matrix:
+    """The 4 x 4 matrix world_from_actor of a pose."""
+    angles = (math.radians(pose.roll), math.radians(pose.pitch), math.radians(pose.yaw))
+    return matrix_from_pose(Pose(pose.x, pose.y, pose.z, *angles))
+
+
+def transform_of(matrix: Matrix) -> Transform:
+    """The pose of a matrix."""
+    pose = pose_from_matrix(matrix)
+    angles = (math.degrees(pose.pitch), math.degrees(pose.yaw), math.degrees(pose.roll))
+    return Transform(pose.x, pose.y, pose.z, *angles)
+
+
+@dataclass(slots=True, eq=False)
+class Actor:
+    """Anything with an id."""
+
+    id: int
+    blueprint: Blueprint
+    description: Description
+    motion: Motion
+    parent: Actor | None = None
+    mount: Matrix | None = None  # parent_from_actor
+    stream_id: int = 0
+
+    @property
+    def box(self) -> Box:
+        """Its bounding box."""
+        half = (self.blueprint.length / 2, self.blueprint.width / 2, self.blueprint.height / 2)
+        return Box((0.0, 0.0, half[2]), half)
+
+    def info(self, token: bytes) -> ActorInfo:
+        """What a client is told of it."""
+        parent_id = self.parent.id if self.parent else 0
+        return ActorInfo(self.id, parent_id, self.description, self.box, self.blueprint.tags, token)
+
+    def record(self) -> bytes:
+        """Its part of the snapshot."""
+        return plain_record(self.id, self.motion)
+
+    def place(self, pose: Transform) -> None:
+        """Puts it there."""
+        self.motion = replace(self.motion, pose=pose)
+
+    def follow(self, dt: float) -> None:
+        """Goes where its parent has gone."""
+        if self.parent is None or self.mount is None:
+            return
+        pose = transform_of(matrix_of(self.parent.motion.pose) @ self.mount)
+        before, velocity = self.motion, self.parent.motion.velocity
+        change = [(now - then) / dt for now, then in zip(velocity, before.velocity, strict=True)]
+        self.motion = Motion(pose, velocity, self.parent.motion.angular, (change[0], change[1], change[2]))
+
+
+@dataclass(slots=True, eq=False)
+class Solid(Actor):
+    """An actor with a body; by itself it stands still."""
+
+    body: Body = field(kw_only=True)
+    physical: bool = True  # set_simulate_physics
+    collides: bool = True
+
+    def place(self, pose: Transform) -> None:
+        """Puts the body there, with the motion it has."""
+        Actor.place(self, pose)
+        self.body.x, self.body.y, self.body.z = pose.x, pose.y, pose.z
+        self.body.yaw = math.radians(pose.yaw)
+
+    def set_velocity(self, velocity: Vector) -> None:
+        """Moves on with this velocity."""
+        self.body.set_velocity(velocity[0], velocity[1])
+        self.motion = replace(self.motion, velocity=(velocity[0], velocity[1], 0.0))
+
+    def drive(self, dt: float) -> None:
+        """One step under its own control."""
+
+    def settle_height(self) -> None:
+        """Takes over the body's height at once."""
+        self.motion = replace(self.motion, pose=replace(self.motion.pose, z=self.body.z))
+
+    def settle(self, dt: float) -> None:
+        """Takes over the body's motion, once all contacts are resolved."""
+        body, before = self.body, self.motion
+        velocity = (body.vx, body.vy, 0.0)
+        pose = replace(before.pose, x=body.x, y=body.y, z=body.z, yaw=math.degrees(body.yaw))
+        change = ((body.vx - before.velocity[0]) / dt, (body.vy - before.velocity[1]) / dt, 0.0)
+        self.motion = Motion(pose, velocity, (0.0, 0.0, math.degrees(body.yaw_rate)), change)
+
+
+@dataclass(slots=True, eq=False)
+class Vehicle(Solid):
+    """Something with a driver."""
+
+    model: Model = field(kw_only=True)
+    control: VehicleControl = VehicleControl()
+    wish: AckermannControl | None = None
+    constant: Vector | None = None  # velocity in its own frame [m/s]
+    view: LightView = LightView()
+    lamps: int = 0
+
+    def drive(self, dt: float) -> None:
+        """One step under its driver's inputs."""
+        if self.wish is not None:
+            self.control = physics.controlled(self.wish, self.body.speed, self.model, dt)
+        if self.constant is not None:
+            cos, sin = math.cos(self.body.yaw), math.sin(self.body.yaw)
+            ahead, right, _ = self.constant
+            self.body.speed, self.body.slide_x, self.body.slide_y = ahead, -right * sin, right * cos
+            rate = ahead * math.tan(self.control.steer * physics.MAX_WHEEL_ANGLE) / self.model.wheelbase
+            physics.move(self.body, rate, self.model.rear, dt)
+        else:
+            physics.drive(self.body, self.control, self.model, dt)
+
+    def record(self) -> bytes:
+        """Its part of the snapshot."""
+        gear = self.control.gear
+        if not self.control.manual_gear_shift:
+            gear = 0 if not self.body.moving else (-1 if self.body.speed < 0 else 1)
+        shown = replace(self.control, gear=gear)
+        return vehicle_record(self.id, self.motion, shown, SPEED_LIMIT_KMH, self.view)
+
+
+@dataclass(slots=True, eq=False)
+class Walker(Solid):
+    """A pedestrian."""
+
+    control: WalkerControl = WalkerControl()
+
+    def drive(self, dt: float) -> None:
+        """One step where it wants to go."""
+        physics.walk(self.body, self.control, dt)
+
+    def record(self) -> bytes:
+        """Its part of the snapshot."""
+        return walker_record(self.id, self.motion, self.control)
+
+
+@dataclass(slots=True, eq=False)
+class LightActor(Actor):
+    """A traffic light."""
+
+    light: Light = field(kw_only=True)
+
+    @property
+    def box(self) -> Box:
+        """Its trigger volume."""
+        return self.light.place.box
+
+    def record(self) -> bytes:
+        """Its part of the snapshot."""
+        light = self.light
+        times = (light.green_s, light.yellow_s, light.red_s, light.elapsed_s)
+        return light_record(
+            self.id, self.motion, LightRecord(light.place.signal_id, *times, light.pole, light.frozen, light.state)
+        )
+
+
+@dataclass(slots=True, eq=False)
+class SensorActor(Actor):
+    """A sensor of which the server computes the data."""
+
+    reader: Reader = field(kw_only=True)
+    born: int = field(kw_only=True)  # frame
+    period_us: int = 0
+    next_us: int = 0
+
+    def due(self, now_us: int) -> bool:
+        """Whether it fires now; then its next turn is set. A microsecond of slack forgives rounding."""
+        if now_us + 1 < self.next_us:
+            return False
+        self.next_us = max(self.next_us + self.period_us, now_us)
+        return True
+
+
+@dataclass(slots=True, eq=False)
+class CollisionSensor(Actor):
+    """Tells when its parent hits something."""

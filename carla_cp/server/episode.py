@@ -1,0 +1,234 @@
+"""One episode: the actors of a map, and one step of their world."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from carla_cp.server.actors import (
+    Actor,
+    CollisionSensor,
+    LightActor,
+    SensorActor,
+    Solid,
+    Vehicle,
+    Walker,
+    matrix_of,
+    transform_of,
+)
+from carla_cp.server.collisions import Contact, collide, overlap
+from carla_cp.server.lights import GREEN, RED, Group, Light, build_groups
+from carla_cp.server.maps import LoadedMap
+from carla_cp.server.raycast import Mover
+from carla_cp.server.roads import FREE, YIELD
+from carla_cp.server.sensors import Reading
+from carla_cp.server.shapes import actor_mesh
+from carla_cp.server.snapshot import COLLISION, LightView, collision_payload, header
+from carla_cp.server.spawning import SpawnError, build_actor, build_light, build_spectator
+from carla_cp.server.stream import Streams
+from carla_cp.server.wire import ActorInfo, Description, Transform, Vector
+
+_MAX_ACTORS = 2000
+_COLLIDED = "Spawn failed because of collision at spawn position"
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    """What the sensors of one actor have to tell of a contact."""
+
+    own: int
+    other: ActorInfo
+    impulse: Vector
+
+
+class Episode:
+    """The actors since the map was loaded. Ids count from 1 in every episode: first the spectator, then the lights."""
+
+    def __init__(self, number: int, loaded: LoadedMap, streams: Streams) -> None:
+        self.number, self.map = number, loaded
+        self._streams = streams
+        self.time_us = 0  # simulated since the episode began
+        self.actors: dict[int, Actor] = {}
+        self._last_id = 0
+        self.lights, self.groups = build_groups(loaded.field.lights, loaded.opendrive)
+        self.spectator = build_spectator(self._next_id())
+        self.actors[self.spectator.id] = self.spectator
+        self._light_ids: list[int] = []
+        for light in self.lights:
+            actor = build_light(self._next_id(), light)
+            self._light_ids.append(actor.id)
+            self.actors[actor.id] = actor
+        self._own = len(self.actors)
+        self._hits: list[_Hit] = []
+
+    @property
+    def populated(self) -> bool:
+        """Whether anything was spawned."""
+        return self._last_id > self._own
+
+    def _next_id(self) -> int:
+        self._last_id += 1
+        return self._last_id
+
+    # ------------------------------------------------------------------------------------------- coming and going
+
+    def spawn(self, description: Description, pose: Transform, parent_id: int, frame: int) -> Actor:
+        """A new actor; `pose` is in the world, or in the frame of the parent (0: none). Raises SpawnError."""
+        if len(self.actors) >= _MAX_ACTORS:
+            raise SpawnError(f"there are {_MAX_ACTORS} actors already; destroy some")
+        parent = self.actors.get(parent_id)
+        if parent_id and parent is None:
+            raise SpawnError(f"the parent actor {parent_id} does not exist")
+        mount = matrix_of(pose) if parent else None
+        world = transform_of(matrix_of(parent.motion.pose) @ mount) if parent and mount is not None else pose
+        actor = build_actor(self._last_id + 1, description, world, parent, mount, frame)
+        if isinstance(actor, Solid) and parent is None:
+            self._check_free(actor)
+            self.stand(actor)
+        self._admit(actor)
+        return actor
+
+    def _check_free(self, actor: Solid) -> None:
+        for other in self.solids():
+            if overlap(actor.body, other.body) is not None:
+                raise SpawnError(_COLLIDED)
+
+    def _admit(self, actor: Actor) -> None:
+        self.actors[self._next_id()] = actor
+        if isinstance(actor, (SensorActor, CollisionSensor)):
+            actor.stream_id = self._streams.open()
+        if isinstance(actor, SensorActor):
+            actor.next_us = self.time_us
+
+    def stand(self, actor: Solid) -> None:
+        """Vehicles and pedestrians stand on the road."""
+        if isinstance(actor, (Vehicle, Walker)):
+            actor.body.z = self.map.field.height(actor.body.x, actor.body.y)
+            actor.settle_height()
+
+    def destroy(self, actor_id: int) -> bool:
+        """Whether there was such an actor that can go; what was attached to it stays where it is."""
+        actor = self.actors.get(actor_id)
+        if actor is None or actor is self.spectator or isinstance(actor, LightActor):
+            return False
+        del self.actors[actor_id]
+        if actor.stream_id:
+            self._streams.close(actor.stream_id)
+        for other in self.actors.values():
+            if other.parent is actor:
+                other.parent, other.mount = None, None
+        return True
+
+    def close(self) -> None:
+        """Everything vanishes."""
+        for actor_id in list(self.actors):
+            self.destroy(actor_id)
+
+    # --------------------------------------------------------------------------------------------------- one step
+
+    def solids(self) -> list[Solid]:
+        """The actors with a body, in the order of their ids."""
+        return [actor for actor in self.actors.values() if isinstance(actor, Solid)]
+
+    def advance(self, dt: float) -> None:
+        """The world `dt` seconds later."""
+        self.time_us += round(dt * 1e6)
+        for group in self.groups:
+            group.step(dt)
+        moved = [actor for actor in self.solids() if actor.parent is None and actor.physical]
+        for actor in moved:
+            actor.drive(dt)
+        self._collide()
+        for actor in moved:
+            if actor.body.moving:
+                self.stand(actor)
+            actor.settle(dt)
+        for other in self.actors.values():
+            other.follow(dt)
+        self._look_at_lights([actor for actor in moved if isinstance(actor, Vehicle)])
+
+    def _collide(self) -> None:
+        solids = [actor for actor in self.solids() if actor.collides and actor.parent is None]
+        contacts = collide([actor.body for actor in solids], self.map.obstacles, self.map.places)
+        self._hits = []
+        for contact in contacts:
+            self._note(contact, solids)
+
+    def _note(self, contact: Contact, solids: list[Solid]) -> None:
+        first, impulse = solids[contact.first], contact.impulse
+        if contact.fixed:
+            body = self.map.obstacles[contact.second]
+            name = "static.building" if min(body.length, body.width) > 2.0 else "static.pole"
+            self._hits.append(_Hit(first.id, ActorInfo(0, 0, Description(0, name)), impulse))
+            return
+        second = solids[contact.second]
+        opposite = (-impulse[0], -impulse[1], -impulse[2])
+        self._hits.append(_Hit(first.id, self.info(second), impulse))
+        self._hits.append(_Hit(second.id, self.info(first), opposite))
+
+    def _look_at_lights(self, vehicles: list[Vehicle]) -> None:
+        places = np.array([(v.body.x, v.body.y, v.body.yaw) for v in vehicles]).reshape(-1, 3)
+        for vehicle, zone in zip(vehicles, self.map.field.zones(places), strict=True):
+            if zone == FREE:
+                vehicle.view = LightView(GREEN)
+            elif zone == YIELD:
+                vehicle.view = LightView(RED)
+            else:
+                vehicle.view = LightView(self.lights[zone].state, True, self._light_ids[zone])
+
+    # --------------------------------------------------------------------------------------------- what others see
+
+    def info(self, actor: Actor) -> ActorInfo:
+        """What a client is told of an actor."""
+        return actor.info(self._streams.token(actor.stream_id) if actor.stream_id else b"")
+
+    def records(self) -> list[bytes]:
+        """Every actor's part of the snapshot."""
+        return [actor.record() for actor in self.actors.values()]
+
+    def sense(self, frame: int, dt: float) -> Iterator[tuple[int, bytes]]:
+        """Stream ids and messages of the sensors that are due and listened to, one at a time as they are computed."""
+        seconds = self.time_us / 1e6
+        yield from self._tell_hits(frame, seconds)
+        due = [a for a in self.actors.values() if isinstance(a, SensorActor) and a.due(self.time_us)]
+        due = [actor for actor in due if self._streams.wanted(actor.stream_id)]
+        if any(actor.reader.needs_rays for actor in due):
+            self._place_movers()
+        for actor in due:
+            pose = actor.motion.pose
+            reading = Reading(
+                frame - actor.born, dt, actor.motion, matrix_of(pose), self.map.carla_map, self.map.caster
+            )
+            yield actor.stream_id, header(actor.reader.kind, frame, seconds, pose) + actor.reader.read(reading)
+
+    def _place_movers(self) -> None:
+        movers = []
+        for actor in self.solids():
+            look = actor.blueprint
+            mesh = actor_mesh(look.kind, look.length, look.width, look.height)
+            movers.append(Mover(actor.id, mesh, matrix_of(actor.motion.pose)))
+        self.map.caster.place(movers)
+
+    def _tell_hits(self, frame: int, seconds: float) -> Iterator[tuple[int, bytes]]:
+        if not self._hits:
+            return
+        sensors = [actor for actor in self.actors.values() if isinstance(actor, CollisionSensor)]
+        for hit in self._hits:
+            for sensor in sensors:
+                parent = sensor.parent
+                if parent is not None and parent.id == hit.own and self._streams.wanted(sensor.stream_id):
+                    payload = collision_payload(self.info(parent), hit.other, hit.impulse)
+                    yield sensor.stream_id, header(COLLISION, frame, seconds, sensor.motion.pose) + payload
+        self._hits = []
+
+    # ------------------------------------------------------------------------------------------------------ lights
+
+    def group_of(self, light: Light) -> Group:
+        """The group that a light belongs to."""
+        return next(group for group in self.groups if light in group.lights)
+
+    def light_ids(self, group: Group) -> list[int]:
+        """The actors of a group's lights."""
+        return [self._light_ids[light.pole] for light in group.lights]

@@ -1,0 +1,202 @@
+"""What each sensor reads. Noise is keyed by the sensor's seed and its age in frames, never by the order of calls."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable
+from dataclasses import astuple, dataclass, fields
+from typing import Protocol
+
+import carla
+import numpy as np
+import numpy.typing as npt
+
+from carla_cp.server.lidar import LidarModel, LidarSettings
+from carla_cp.server.raycast import RayCaster
+from carla_cp.server.snapshot import (
+    GNSS,
+    IMU,
+    LIDAR,
+    SEMANTIC_LIDAR,
+    Motion,
+    gnss_payload,
+    imu_payload,
+    lidar_payload,
+)
+from carla_cp.server.wire import Description, WireError
+
+_GRAVITY = 9.81  # [m/s^2]
+_MAX_CHANNELS = 1024
+_MAX_POINTS_PER_SECOND = 20_000_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What a sensor is given when it fires."""
+
+    age: int  # frames since it was spawned
+    dt: float  # [s] of the world's step
+    motion: Motion
+    matrix: npt.NDArray[np.float64]  # world_from_sensor
+    carla_map: carla.Map
+    caster: RayCaster  # with the actors placed, if `needs_rays`
+
+
+class Reader(Protocol):
+    """One kind of sensor."""
+
+    kind: int  # sensor type index of the protocol
+    needs_rays: bool
+
+    def read(self, reading: Reading) -> bytes:
+        """The payload of one message."""
+
+
+@dataclass(slots=True, eq=False)
+class Lidar:
+    """sensor.lidar.ray_cast"""
+
+    model: LidarModel
+    kind: int = LIDAR
+    needs_rays: bool = True
+
+    def read(self, reading: Reading) -> bytes:
+        """One sweep."""
+        return lidar_payload(self.model.sweep(reading.caster, reading.matrix, reading.dt, reading.age))
+
+
+@dataclass(slots=True, eq=False)
+class SemanticLidar:
+    """sensor.lidar.ray_cast_semantic"""
+
+    model: LidarModel
+    kind: int = SEMANTIC_LIDAR
+    needs_rays: bool = True
+
+    def read(self, reading: Reading) -> bytes:
+        """One labelled sweep."""
+        return lidar_payload(self.model.semantic_sweep(reading.caster, reading.matrix, reading.dt))
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Bias and spread of several axes."""
+
+    seed: int
+    bias: tuple[float, ...]
+    stddev: tuple[float, ...]
+
+    def draw(self, what: str, age: int) -> npt.NDArray[np.float64]:
+        """The error of each axis at one frame."""
+        if not any(self.stddev):
+            return np.array(self.bias)
+        rng = np.random.default_rng([self.seed, zlib.crc32(what.encode()), age])
+        return np.asarray(self.bias + rng.standard_normal(len(self.bias)) * self.stddev)
+
+
+@dataclass(slots=True, eq=False)
+class Gnss:
+    """sensor.other.gnss, by the wheel's own conversion."""
+
+    noise: Noise  # latitude, longitude, altitude
+    kind: int = GNSS
+    needs_rays: bool = False
+
+    def read(self, reading: Reading) -> bytes:
+        """One fix."""
+        pose = reading.motion.pose
+        place = reading.carla_map.transform_to_geolocation(carla.Location(pose.x, pose.y, pose.z))
+        fix = np.array([place.latitude, place.longitude, place.altitude]) + self.noise.draw("gnss", reading.age)
+        return gnss_payload(*fix.tolist())
+
+
+@dataclass(slots=True, eq=False)
+class Imu:
+    """sensor.other.imu"""
+
+    accel: Noise
+    gyro: Noise
+    kind: int = IMU
+    needs_rays: bool = False
+
+    def read(self, reading: Reading) -> bytes:
+        """Specific force and rate in the sensor's frame; north is -y, so that the compass grows clockwise from it."""
+        motion, turn = reading.motion, reading.matrix[:3, :3].T
+        force = turn @ (np.array(motion.acceleration) + (0.0, 0.0, _GRAVITY)) + self.accel.draw("accel", reading.age)
+        rate = turn @ np.radians(motion.angular) + self.gyro.draw("gyro", reading.age)
+        compass = (math.radians(motion.pose.yaw) + math.pi / 2) % (2.0 * math.pi)
+        return imu_payload(_three(force), _three(rate), compass)
+
+
+def _three(values: npt.NDArray[np.float64]) -> tuple[float, float, float]:
+    x, y, z = values.tolist()
+    return x, y, z
+
+
+def _number(description: Description, name: str, default: float = 0.0) -> float:
+    text = description.value(name) or str(default)
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise WireError(f"{description.id}: {name}={text!r} is not a number") from error
+    if not math.isfinite(value):
+        raise WireError(f"{description.id}: {name}={text!r} is not finite")
+    return value
+
+
+def _seed(description: Description, actor_id: int) -> int:
+    return abs(int(_number(description, "noise_seed"))) or actor_id
+
+
+def _lidar_model(description: Description, actor_id: int) -> LidarModel:
+    names = [field.name for field in fields(LidarSettings)]
+    defaults = astuple(LidarSettings())
+    given = {name: _number(description, name, value) for name, value in zip(names, defaults, strict=True)}
+    whole = {name: int(given.pop(name)) for name in ("channels", "points_per_second")}
+    if whole["channels"] > _MAX_CHANNELS or whole["points_per_second"] > _MAX_POINTS_PER_SECOND:
+        raise WireError(f"{description.id}: more than {_MAX_CHANNELS} channels or {_MAX_POINTS_PER_SECOND} points/s")
+    try:
+        settings = LidarSettings(channels=whole["channels"], points_per_second=whole["points_per_second"], **given)
+    except ValueError as error:
+        raise WireError(f"{description.id}: {error}") from error
+    return LidarModel(settings, _seed(description, actor_id))
+
+
+def _noise(description: Description, actor_id: int, bias: tuple[str, ...], stddev: tuple[str, ...]) -> Noise:
+    biases = tuple(_number(description, name) for name in bias)
+    return Noise(_seed(description, actor_id), biases, tuple(_number(description, name) for name in stddev))
+
+
+def _lidar(description: Description, actor_id: int) -> Reader:
+    return Lidar(_lidar_model(description, actor_id))
+
+
+def _semantic(description: Description, actor_id: int) -> Reader:
+    return SemanticLidar(_lidar_model(description, actor_id))
+
+
+def _gnss(description: Description, actor_id: int) -> Reader:
+    axes = ("lat", "lon", "alt")
+    bias, stddev = (tuple(f"noise_{axis}_{what}" for axis in axes) for what in ("bias", "stddev"))
+    return Gnss(_noise(description, actor_id, bias, stddev))
+
+
+def _imu(description: Description, actor_id: int) -> Reader:
+    accel = tuple(f"noise_accel_stddev_{axis}" for axis in "xyz")
+    bias, stddev = (tuple(f"noise_gyro_{what}_{axis}" for axis in "xyz") for what in ("bias", "stddev"))
+    nothing = ("noise_accel_bias",) * 3
+    return Imu(_noise(description, actor_id, nothing, accel), _noise(description, actor_id, bias, stddev))
+
+
+READERS: dict[str, Callable[[Description, int], Reader]] = {
+    "sensor.lidar.ray_cast": _lidar,
+    "sensor.lidar.ray_cast_semantic": _semantic,
+    "sensor.other.gnss": _gnss,
+    "sensor.other.imu": _imu,
+}
+
+
+def period_us(description: Description) -> int:
+    """The time between two messages; 0 for every tick."""
+    return max(0, round(_number(description, "sensor_tick") * 1e6))
