@@ -25,7 +25,9 @@ class ControlConfig:
     brake_gain_mps2: float = 7.5
     integral_per_s: float = 0.4
     integral_limit_mps2: float = 1.0
-    hold_speed_mps: float = 0.3  # below it, a wish not to move becomes a firm brake
+    hold_speed_mps: float = 0.3  # below it, a wish not to move becomes a settling brake, at rest a firm one
+    settle_brake: float = 0.2
+    hold_brake: float = 0.6
     step_s: float = 0.05
     lookahead_m: float = 3.0
     lookahead_s: float = 0.8
@@ -45,7 +47,7 @@ class LongitudinalControl:
         config, speed = self._config, state.speed
         if wanted_mps2 <= 0.0 and speed < config.hold_speed_mps:
             self._integral = 0.0
-            return 0.0, 0.6
+            return 0.0, config.hold_brake if speed < config.hold_speed_mps / 4 else config.settle_brake
         self._learn(wanted_mps2, state)
         drive = wanted_mps2 + self._integral + config.drag_mps2
         if drive < 0.0:

@@ -32,6 +32,7 @@ class PlannerConfig:
     emergency_mps2: float = 5.0  # braking harder than this is called an emergency
     yellow_brake_mps2: float = 3.5  # yellow is run if stopping would take more
     side_mps2: float = 3.0  # lateral acceleration in bends
+    speed_gain_per_s: float = 2.0  # towards the speed for a bend
     priority_m: float = 40.0  # a green light gives right of way up to so far behind its stop line
     stop_before_m: float = 1.0  # the bumper stays so far before a stop line
     path_m: float = 40.0  # of the route ahead that a plan shows
@@ -95,11 +96,16 @@ class Planner:
         speed = odometry.speed
         ego = EgoMotion(corridor.s_front, odometry.length, speed, desired, self._priority_yaw(corridor.s_front))
         conflict = self._yielding.choose(corridor.conflicts(tracks), ego, tracks)
-        wishes = [_Wish(free_acceleration(speed, desired, self._config.idm), "free")]
+        wishes = [_Wish(self._free(speed, desired), "free")]
         wishes += self._for_light(light, speed, desired)
         wishes += self._for_leader(corridor.leader(tracks), speed, desired)
         wishes += self._for_conflict(conflict, corridor.s_front, speed, desired)
         return min(wishes, key=lambda wish: wish.acceleration)
+
+    def _free(self, speed: float, desired: float) -> float:
+        """The model alone would lag behind a desired speed that falls towards a bend."""
+        towards = max(self._config.speed_gain_per_s * (desired - speed), -self._config.idm.deceleration_mps2)
+        return min(free_acceleration(speed, self._config.cruise_mps, self._config.idm), towards)
 
     def _for_light(self, light: LaneLight | None, speed: float, desired: float) -> list[_Wish]:
         if light is None or light.state not in (LightState.RED, LightState.YELLOW):

@@ -170,7 +170,7 @@ class _Driver:
 def _stopping(distance_m: float, speed: float, deceleration: float) -> float:
     """Acceleration that keeps the deceleration constant to a stop at a distance; infinite while it is too early."""
     if distance_m <= 0.1:
-        return -2.0 * deceleration
+        return -deceleration
     needed = speed**2 / (2.0 * distance_m)
     if needed >= deceleration:
         return -needed

@@ -1,0 +1,138 @@
+import math
+
+import numpy as np
+import pytest
+
+from carla_cp.driving.tracker import Tracker, TrackerConfig
+from carla_cp.types import Detections, ObjectClass, Pose, Track
+
+STEP_US = 100_000
+
+
+def seen(*rows: tuple[float, float, float], label: ObjectClass = ObjectClass.VEHICLE, score: float = 0.8) -> Detections:
+    """Cars at x, y, yaw in the agent frame."""
+    boxes = np.array([(x, y, 0.75, 4.5, 1.9, 1.5, yaw) for x, y, yaw in rows]).reshape(-1, 7)
+    return Detections(boxes, np.full(len(rows), score), np.full(len(rows), int(label), np.int64))
+
+
+def drive_past(speed: float, noise_m: float, hits: int, seed: int) -> Track:
+    tracker = Tracker()
+    rng = np.random.default_rng(seed)
+    for step in range(hits):
+        x, y = rng.normal(0.0, noise_m, 2)
+        tracker.update(seen((20.0 + x, -30.0 + speed * 0.1 * step + y, math.pi / 2)), Pose(), step * STEP_US)
+    (track,) = tracker.at((hits - 1) * STEP_US)
+    return track
+
+
+def test_two_clean_hits_give_a_usable_velocity() -> None:
+    track = drive_past(13.0, 0.0, 2, 0)
+    assert (track.vx, track.vy) == pytest.approx((0.0, 13.0), abs=1.5)
+
+
+@pytest.mark.parametrize(("hits", "limit"), [(4, 1.5), (8, 0.8)])
+def test_the_velocity_of_a_noisily_seen_car_converges(hits: int, limit: float) -> None:
+    # A line fitted to four positions, each 0.3 m off, is itself 1.34 m/s off.
+    tracks = [drive_past(13.0, 0.3, hits, seed) for seed in range(60)]
+    errors = [(track.vx, track.vy - 13.0) for track in tracks]
+    assert float(np.abs(errors).mean(axis=0).max()) < limit
+
+
+def test_one_hit_is_no_track() -> None:
+    tracker = Tracker()
+    tracker.update(seen((10.0, 0.0, 0.0)), Pose(), 0)
+    assert tracker.at(0) == ()
+    tracker.update(seen(), Pose(), 3 * STEP_US)
+    tracker.update(seen((10.0, 0.0, 0.0)), Pose(), 4 * STEP_US)
+    assert tracker.at(4 * STEP_US) == ()
+
+
+def test_tracks_are_propagated_from_capture_to_now() -> None:
+    tracker = Tracker()
+    for step in range(12):
+        tracker.update(seen((2.0 * step, 5.0, 0.0)), Pose(), step * STEP_US)
+    (track,) = tracker.at(11 * STEP_US + 150_000)
+    assert track.x == pytest.approx(22.0 + 3.0, abs=0.1)
+    assert track.last_seen_us == 11 * STEP_US
+
+
+def test_detections_of_a_moving_agent_stand_still_in_the_world() -> None:
+    tracker = Tracker()
+    for step in range(10):
+        pose = Pose(x=1.2 * step, y=3.0, yaw=0.05 * step)
+        turn = -pose.yaw
+        dx, dy = 40.0 - pose.x, 10.0 - pose.y
+        local = (dx * math.cos(turn) - dy * math.sin(turn), dx * math.sin(turn) + dy * math.cos(turn), 1.0 + turn)
+        tracker.update(seen(local), pose, step * STEP_US)
+    (track,) = tracker.at(9 * STEP_US)
+    assert (track.x, track.y, track.yaw) == pytest.approx((40.0, 10.0, 1.0), abs=1e-3)
+    assert math.hypot(track.vx, track.vy) < 0.01
+
+
+def test_an_unseen_track_lives_for_a_second() -> None:
+    tracker = Tracker()
+    for step in range(4):
+        tracker.update(seen((10.0, 0.0, 0.0)), Pose(), step * STEP_US)
+    for step in range(4, 14):
+        tracker.update(seen(), Pose(), step * STEP_US)
+    assert len(tracker.at(13 * STEP_US)) == 1
+    tracker.update(seen(), Pose(), 14 * STEP_US)
+    assert tracker.at(14 * STEP_US) == ()
+
+
+def test_cars_that_pass_each_other_keep_their_tracks() -> None:
+    tracker = Tracker()
+    for step in range(40):
+        here, there = (-20.0 + step, 0.0, 0.0), (20.0 - step, 3.5, math.pi)
+        rows = (here, there) if step % 2 else (there, here)
+        tracker.update(seen(*rows), Pose(), step * STEP_US)
+    first, second = tracker.at(39 * STEP_US)
+    assert {round(first.y, 1), round(second.y, 1)} == {0.0, 3.5}
+    assert first.hits == second.hits == 40
+
+
+def test_an_outlier_neither_starts_a_track_nor_steals_one() -> None:
+    tracker = Tracker()
+    for step in range(20):
+        off = 1.7 if step == 12 else 0.0
+        tracker.update(seen((1.0 * step, off, 0.0)), Pose(), step * STEP_US)
+    (track,) = tracker.at(19 * STEP_US)
+    assert track.hits >= 19
+
+
+def test_a_pedestrian_never_continues_a_car() -> None:
+    tracker = Tracker()
+    for step in range(3):
+        tracker.update(seen((10.0, 0.0, 0.0)), Pose(), step * STEP_US)
+    for step in range(3, 6):
+        tracker.update(seen((10.0, 0.0, 0.0), label=ObjectClass.PEDESTRIAN), Pose(), step * STEP_US)
+    assert {track.label for track in tracker.at(5 * STEP_US)} == {ObjectClass.VEHICLE, ObjectClass.PEDESTRIAN}
+
+
+def test_flipped_headings_do_not_turn_a_track() -> None:
+    tracker = Tracker()
+    for step in range(10):
+        tracker.update(seen((1.0 * step, 0.0, math.pi * (step % 2))), Pose(), step * STEP_US)
+    (track,) = tracker.at(9 * STEP_US)
+    assert track.yaw == pytest.approx(0.0, abs=1e-6)
+
+
+def test_weak_detections_are_ignored() -> None:
+    tracker = Tracker(TrackerConfig(min_score=0.5))
+    for step in range(5):
+        tracker.update(seen((10.0, 0.0, 0.0), score=0.4), Pose(), step * STEP_US)
+    assert tracker.at(4 * STEP_US) == ()
+
+
+def test_time_runs_forward() -> None:
+    tracker = Tracker()
+    tracker.update(seen(), Pose(), STEP_US)
+    with pytest.raises(ValueError, match="forward in time"):
+        tracker.update(seen(), Pose(), 0)
+
+
+def test_bad_settings_are_refused() -> None:
+    with pytest.raises(ValueError, match="positive"):
+        TrackerConfig(gate_m=0.0)
+    with pytest.raises(ValueError, match="birth_hits"):
+        TrackerConfig(birth_hits=0)
