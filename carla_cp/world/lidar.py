@@ -20,6 +20,7 @@ class Lidar:
     agent: AgentName
     height_m: float
     actor: carla.Sensor
+    frames: list[int] = field(default_factory=list)  # seen while the sensor's rhythm was sought
     inbox: queue.SimpleQueue[tuple[int, Pose, PointArray]] = field(default_factory=queue.SimpleQueue)
 
     def listen(self) -> None:
@@ -29,6 +30,13 @@ class Lidar:
     def _receive(self, data: carla.LidarMeasurement) -> None:
         points = np.frombuffer(data.raw_data, np.float32).reshape(-1, 4).copy()
         self.inbox.put((data.frame, pose_of(data.transform), points))
+
+    def phase(self, period: int) -> int | None:
+        """The frame modulo `period` at which it fires, once two sweeps came that far apart; drops what has come."""
+        while not self.inbox.empty():
+            self.frames.append(self.inbox.get()[0])
+        steady = len(self.frames) > 1 and self.frames[-1] - self.frames[-2] == period
+        return self.frames[-1] % period if steady else None
 
     def take(self, frame: int, timeout_s: float) -> Sweep | None:
         """The sweep of `frame`, or None if none came in time; older ones are dropped."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import math
 import queue
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,6 +72,7 @@ class World:
         self._map: carla.Map | None = None
         self._bodies: dict[str, _Body] = {}
         self._lidars: list[Lidar] = []
+        self._sensors: list[carla.Sensor] = []  # the others: kept alive, stopped at the end
         self._hits: deque[tuple[int, str, int]] = deque()  # frame, name and id of the other
         self._lights: dict[str, carla.TrafficLight] = {}
         self._snapshot: carla.WorldSnapshot | None = None
@@ -120,7 +122,7 @@ class World:
 
         Afterwards the next tick is number 0 and a capture tick. Moving actors have their initial speed.
         """
-        self._bodies, self._lidars, self._hits = {}, [], deque()
+        self._bodies, self._lidars, self._sensors, self._hits = {}, [], [], deque()
         self._ego = scenario.ego.rolename
         self._period = sensor_period_us // STEP_US
         for spec in (scenario.ego, *scenario.actors):
@@ -170,6 +172,7 @@ class World:
         blueprint = self._blueprint("sensor.other.collision", self._ego)
         sensor = self._loaded.spawn_actor(blueprint, carla.Transform(), attach_to=self._bodies[self._ego].actor)
         sensor.listen(self._collided)
+        self._sensors.append(sensor)
 
     def _collided(self, event: carla.CollisionEvent) -> None:
         other = event.other_actor
@@ -192,16 +195,23 @@ class World:
             [carla.command.ApplyVehicleControl(b.actor.id, carla.VehicleControl(brake=1.0)) for b in self._vehicles()],
             False,
         )
-        for _ in range(max(4, 2 * self._period)):
+        for _ in range(2 * self._period + 4):
             frame = self._loaded.tick()
-            if all([lidar.take(frame, 5.0) is not None for lidar in self._lidars]):
-                break
-        else:
-            raise WorldError("the server's LiDARs do not fire together; is another client ticking this world?")
-        for _ in range(self._period - 1):
+        phase = self._common_phase()
+        while (frame + 1) % self._period != phase:
             frame = self._loaded.tick()
         self._start_frame = frame + 1
         self._hits.clear()
+
+    def _common_phase(self) -> int:
+        """The frame modulo the period at which all LiDARs fire."""
+        deadline = time.monotonic() + SENSOR_TIMEOUT_S
+        while time.monotonic() < deadline:
+            phases = {lidar.phase(self._period) for lidar in self._lidars} or {0}
+            if len(phases) == 1 and (phase := phases.pop()) is not None:
+                return phase
+            time.sleep(0.005)
+        raise WorldError("the server's LiDARs do not fire together; is another client ticking this world?")
 
     def _vehicles(self) -> list[_Body]:
         return [body for body in self._bodies.values() if body.spec.blueprint.startswith("vehicle.")]
@@ -209,6 +219,7 @@ class World:
     def _set_speed(self, body: _Body) -> None:
         if body.spec.blueprint.startswith("vehicle."):
             speed, yaw = body.spec.speed_mps, body.spec.start.yaw
+            body.actor.apply_control(carla.VehicleControl())
             body.actor.set_target_velocity(carla.Vector3D(speed * math.cos(yaw), speed * math.sin(yaw), 0.0))
 
     @property
@@ -345,9 +356,10 @@ class World:
         """Leaves the server usable for others: sensors stopped, our actors destroyed, asynchronous mode."""
         if self._world is None:
             return
-        for lidar in self._lidars:
-            lidar.actor.stop()
-        actors = [*(lidar.actor for lidar in self._lidars), *(body.actor for body in self._bodies.values())]
+        sensors = [*(lidar.actor for lidar in self._lidars), *self._sensors]
+        for sensor in sensors:
+            sensor.stop()
+        actors = [*sensors, *(body.actor for body in self._bodies.values())]
         self._client.apply_batch_sync([carla.command.DestroyActor(actor.id) for actor in actors], False)
         settings = self._world.get_settings()
         settings.synchronous_mode, settings.fixed_delta_seconds = False, None
