@@ -13,7 +13,7 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from multiprocessing import get_context
@@ -55,7 +55,7 @@ class Tally:
 
 def run_job(job: Job) -> list[Tally]:
     """One tally per codec."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # else the result would depend on the machine
     detector = load_detector(job.checkpoint)
     codecs = [load_codec(choice.name, job.checkpoint) for choice in job.choices]
     tallies = [Tally() for _ in job.choices]
@@ -123,22 +123,33 @@ def find_jobs(options: argparse.Namespace, choices: tuple[CodecChoice, ...]) -> 
 def evaluate(jobs: Sequence[Job], workers: int) -> list[Tally]:
     """The tallies of all jobs, joined in the order of the scenes, however many workers ran them."""
     done: dict[int, list[Tally]] = {}
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        running = {pool.submit(run_job, job): number for number, job in enumerate(jobs)}
-        with tqdm(total=sum(len(job.frames) for job in jobs), unit="frame") as bar:
-            try:
-                for future in as_completed(running):
-                    done[running[future]] = future.result()
-                    bar.update(len(jobs[running[future]].frames))
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+    with tqdm(total=sum(len(job.frames) for job in jobs), unit="frame") as bar:
+        for number, tallies in run_here(jobs) if workers == 1 else run_in_processes(jobs, workers):
+            done[number] = tallies
+            bar.update(len(jobs[number].frames))
     joined = [Tally() for _ in jobs[0].choices]
     for number in range(len(jobs)):
         for tally, part in zip(joined, done[number], strict=True):
             tally.perceived += part.perceived
             tally.message_bytes += part.message_bytes
     return joined
+
+
+def run_here(jobs: Sequence[Job]) -> Iterator[tuple[int, list[Tally]]]:
+    """Number and tallies of each job, in order."""
+    return ((number, run_job(job)) for number, job in enumerate(jobs))
+
+
+def run_in_processes(jobs: Sequence[Job], workers: int) -> Iterator[tuple[int, list[Tally]]]:
+    """Number and tallies of each job, as they come."""
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        running = {pool.submit(run_job, job): number for number, job in enumerate(jobs)}
+        try:
+            for future in as_completed(running):
+                yield running[future], future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def markdown(result: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import safetensors
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from carla_cp.geometry import relative, transform_boxes, transform_points
@@ -238,7 +238,7 @@ def save_detector(detector: Detector, checkpoint: Path) -> None:
     """Writes weights and configuration into a folder, each whole, by rename."""
     checkpoint.mkdir(parents=True, exist_ok=True)
     state = {name: value.detach().cpu().contiguous() for name, value in detector.state_dict().items()}
-    save_file(state, checkpoint / (WEIGHTS + ".part"))
+    (checkpoint / (WEIGHTS + ".part")).write_bytes(save(state))
     (checkpoint / (WEIGHTS + ".part")).rename(checkpoint / WEIGHTS)
     detector.config.save(checkpoint / (CONFIG + ".part"))
     (checkpoint / (CONFIG + ".part")).rename(checkpoint / CONFIG)
