@@ -10,6 +10,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from carla_cp.codecs.base import Codec, CodecError
 from carla_cp.codecs.bitstream import PayloadError
 from carla_cp.codecs.early import EarlyCodec
@@ -45,7 +47,8 @@ def load_codec(name: str, checkpoint: Path, device: str = "cpu") -> Codec[Any]:
     """
     kind = CODECS[_known(name)]
     if kind.learned:
-        return load_weights(kind, checkpoint).to(device).eval()
+        codec = load_weights(kind, checkpoint).to(device)
+        return codec.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]
     # Boxes and points mean the same to every detector; features do not.
     return kind(detector_fingerprint(checkpoint) if kind is RawCodec else 0).to(device).eval()
 

@@ -17,6 +17,7 @@ latent stays away where it would take more than a third. A pillar is valid withi
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -97,31 +98,43 @@ class InfocomCodec(Codec[InfocomSymbols]):
         return self.position_tables, self.level_tables, self.latent_tables
 
     def forward(
-        self, pillars: Tensor, count: int, send_latent: bool = True, noise: Tensor | None = None
+        self,
+        pillars: Tensor,
+        count: int,
+        send_latent: bool = True,
+        noise: Tensor | None = None,
+        corners: Sequence[tuple[int, int]] | None = None,
+        side: int = 0,
     ) -> InfocomOutput:
         """What arrives of pillar maps (B, C, pillars, pillars) where `count` pillars of each are kept.
 
         With standard normal `noise` (B, latent) the latent is drawn, as in training, instead of its mean being sent.
+        With `corners`, one (row, column) per map, only a window of `side` pillars of each is rated and rebuilt; all are
+        multiples of a seed's extent.
         """
         mean, spread = self.encoder(pillars)
-        rating = self.rater(pillars)
         divergence = 0.5 * (mean.square() + spread.square() - 1 - 2 * spread.log()).sum(1).mean()
         latent = _steps(mean) * STEP if noise is None else mean + spread * noise
-        latent = latent if send_latent else torch.zeros_like(latent)
+        seeds = self.decoder.seeds(latent if send_latent else torch.zeros_like(latent))
+        if corners is not None:
+            extent = self.grid.pillars // self.config.seed_side
+            pillars = windows(pillars, corners, side)
+            seeds = windows(seeds, [(row // extent, column // extent) for row, column in corners], side // extent)
+        rating = self.rater(pillars)
         floor = rating.flatten(1).topk(count, dim=1).values[:, -1, None, None]
         levels = torch.where(rating >= floor, (rating * LEVELS).round(), 0.0) / LEVELS
         kept = rating + (levels - rating).detach() if self.training else levels
         valid = reach(levels > 0)
-        return InfocomOutput(self.decoder(latent, kept) * valid[:, None], valid, divergence, rating)
+        return InfocomOutput(self.decoder.rebuild(seeds, kept) * valid[:, None], valid, divergence, rating)
 
     def symbols(self, pillars: Tensor) -> tuple[IntArray, IntArray, IntArray]:
         """What could be sent of pillars (C, pillars, pillars): latent, flat indices by falling rating, their levels."""
         mean, _ = self.encoder(pillars[None])
         rating = self.rater(pillars[None])[0].flatten().cpu().numpy()
-        order = np.argsort(-rating, kind="stable")[: math.ceil(SHARE * len(rating))]
+        worth = np.flatnonzero(np.rint(rating * np.float32(LEVELS)))
+        order = worth[np.argsort(-rating[worth], kind="stable")][: math.ceil(SHARE * len(rating))]
         levels = np.rint(rating[order] * np.float32(LEVELS)).astype(np.int64)
-        sent = int((levels > 0).sum())
-        return _steps(mean)[0].cpu().numpy().astype(np.int64), order[:sent], levels[:sent]
+        return _steps(mean)[0].cpu().numpy().astype(np.int64), order, levels
 
     def body(self, view: ViewLike, room: int | None) -> bytes:
         """Latent and all rated pillars, or as many as fit."""
@@ -206,9 +219,18 @@ def octave(count: int) -> int:
     return min(max((count - 1).bit_length() - 6, 0), _OCTAVES - 1)
 
 
+def windows(maps: Tensor, corners: Sequence[tuple[int, int]], side: int) -> Tensor:
+    """The windows (B, ..., side, side) of maps (B, ..., H, W), each from its corner (row, column)."""
+    parts = [
+        part[..., row : row + side, column : column + side] for part, (row, column) in zip(maps, corners, strict=True)
+    ]
+    return torch.stack(parts)
+
+
 def reach(kept: Tensor) -> Tensor:
     """Pillars (B, pillars, pillars) within `REACH` of a kept one."""
-    return F.max_pool2d(kept[:, None].float(), 2 * REACH + 1, 1, REACH)[:, 0] > 0
+    along = F.max_pool2d(kept[:, None].float(), (1, 2 * REACH + 1), 1, (0, REACH))
+    return F.max_pool2d(along, (2 * REACH + 1, 1), 1, (REACH, 0))[:, 0] > 0
 
 
 def _steps(mean: Tensor) -> Tensor:

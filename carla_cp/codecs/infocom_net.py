@@ -84,6 +84,7 @@ class InformationEncoder(nn.Module):
 
     def forward(self, pillars: Tensor) -> tuple[Tensor, Tensor]:
         value = F.max_pool2d(pillars, self.config.encoder_pool) if self.config.encoder_pool > 1 else pillars
+        value = value.contiguous(memory_format=torch.channels_last)
         value = F.adaptive_max_pool2d(self.blocks(torch.sigmoid(value)), self.config.encoder_side)
         flat = F.elu(self.shrink(value.flatten(1)))
         return self.mean(flat).float(), F.softplus(self.spread(flat)).float().clamp(min=1e-6)
@@ -108,7 +109,7 @@ class MaskNet(nn.Module):
         self.unfold = nn.PixelShuffle(config.pool)
 
     def forward(self, pillars: Tensor) -> Tensor:
-        folded = self.fold(self.stem(pillars))
+        folded = self.fold(self.stem(pillars.contiguous(memory_format=torch.channels_last)))
         mixed = self.mix(folded)
         wide = torch.cat([folded, *(branch(mixed) for branch in self.branches)], dim=1)
         # Starting from where points fell spares the training to find that empty pillars matter little.
@@ -150,11 +151,19 @@ class MaskDecoder(nn.Module):
         self.unfold = nn.PixelShuffle(config.pool)
 
     def forward(self, latent: Tensor, mask: Tensor) -> Tensor:
-        looks = [self.look(self.fold(mask[:, None]))]
+        return self.rebuild(self.seeds(latent), mask)
+
+    def seeds(self, latent: Tensor) -> Tensor:
+        """The seed grids (B, seed_channels, seed_side, seed_side)."""
+        side = self.config.seed_side
+        return torch.as_tensor(self.seed(latent)).view(-1, self.config.seed_channels, side, side)
+
+    def rebuild(self, seeds: Tensor, mask: Tensor) -> Tensor:
+        """Pillars of seed grids and mask, whole or any part of both that fits together."""
+        looks = [self.look(self.fold(mask[:, None]).contiguous(memory_format=torch.channels_last))]
         for look in self.looks:
             looks.append(look(looks[-1]))
-        side = self.config.seed_side
-        value = self.seed(latent).unflatten(1, (self.config.seed_channels, side, side))
+        value = seeds.contiguous(memory_format=torch.channels_last)
         for up, gate, seen in zip(self.ups, self.gates, reversed(looks), strict=True):
             gain, shift = gate(seen).chunk(2, dim=1)
             value = up(value) * (1 + gain) + shift

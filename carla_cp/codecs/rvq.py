@@ -45,6 +45,12 @@ class CodebookLearner:
         self.counts = torch.ones(stages, codes)
         self.sums = quantiser.codebooks.clone()
 
+    def restart(self) -> None:
+        """Takes the codebooks as they are for the averages so far."""
+        self.counts.fill_(1.0)
+        self.sums.copy_(self.quantiser.codebooks)
+        self.started = True
+
     @torch.no_grad()
     def learn(self, vectors: Tensor, weight: Tensor) -> None:
         """One step on vectors (N, width) of weight (N,), mean about 1."""

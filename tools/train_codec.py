@@ -1,0 +1,233 @@
+"""Trains a learned codec against a frozen detector: python tools/train_codec.py revqom --detector checkpoints/mini
+--data DIR --val DIR
+
+The detector's stages of some hundred frames are computed once and kept. Each step then asks the codec to rebuild a few
+views, alone or beside a partner's features, so that the detector says of them what it says of the originals. The
+schedule follows the clock and ends when --time-budget says; --resume goes on where the last run stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import torch
+from codec_features import Features, features
+from codec_lessons import InfocomTeacher, RevqomTeacher, lesson
+from torch import nn
+from tqdm import tqdm
+from train_detector import FrameStore
+
+from carla_cp.codecs import CODECS, load_codec
+from carla_cp.codecs.infocom import InfocomCodec
+from carla_cp.codecs.revqom import RevqomCodec
+from carla_cp.codecs.weights import save_weights
+from carla_cp.metrics.detection import average_precision
+from carla_cp.perception.config import CheckpointError
+from carla_cp.perception.detector import Detector, load_detector
+from carla_cp.perception.truth import team_truth
+from carla_cp.types import DetectionFrame, ObjectClass
+
+matplotlib.use("Agg")
+PEAK_RATE, WARM_UP = 3e-3, 0.05
+TABLE_VIEWS = 120
+BUDGET = 2000
+
+
+@dataclass
+class Progress:
+    """What a resumed run needs besides the weights."""
+
+    step: int
+    seconds: float
+    curve: list[tuple[float, float, float, float]]  # minutes, AP@0.5 of raw, of the codec whole, and at BUDGET
+
+
+def rate_at(progress: float) -> float:
+    """The learning rate after this fraction of the training: a linear rise, then a cosine to zero."""
+    if progress < WARM_UP:
+        return PEAK_RATE * (0.05 + 0.95 * progress / WARM_UP)
+    return float(PEAK_RATE * 0.5 * (1 + np.cos(np.pi * min((progress - WARM_UP) / (1 - WARM_UP), 1.0))))
+
+
+def make_teacher(name: str, detector: Detector, seed: int) -> RevqomTeacher | InfocomTeacher:
+    """An untrained codec and how it is taught."""
+    torch.manual_seed(seed)
+    return (
+        RevqomTeacher(RevqomCodec(), detector, seed)
+        if name == "revqom"
+        else InfocomTeacher(InfocomCodec().to(memory_format=torch.channels_last), detector, seed)  # type: ignore[call-overload]
+    )
+
+
+@torch.no_grad()
+def validate(name: str, detector: Detector, checkpoint: Path, store: FrameStore, limit: int) -> list[float]:
+    """AP@0.5 of vehicles: with full features, with the saved codec at its full rate, and at BUDGET bytes."""
+    codecs = [(load_codec("raw", checkpoint), None), *((load_codec(name, checkpoint), b) for b in (None, BUDGET))]
+    found: list[list[DetectionFrame]] = [[] for _ in codecs]
+    sizes: list[list[int]] = [[] for _ in codecs]
+    for number in np.linspace(0, store.rescan() - 1, limit).astype(int):
+        frame = store.frame(int(number))
+        views = [detector.view(agent.sweep) for agent in frame.agents]
+        boxes, labels = team_truth(frame, detector.config)
+        for row, (codec, budget) in enumerate(codecs):
+            payloads = [codec.encode(view, budget) for view in views[1:]]
+            sizes[row] += [len(payload) for payload in payloads]
+            got = detector.finish(views[0], [codec.decode(payload) for payload in payloads if payload])
+            mine = got.labels == ObjectClass.VEHICLE
+            truth = boxes[labels == ObjectClass.VEHICLE]
+            found[row].append(DetectionFrame(got.boxes[mine], got.scores[mine], truth))
+    result = [average_precision(frames, 0.5) or 0.0 for frames in found]
+    means = ", ".join(f"{ap:.3f} at {np.mean(size):.0f} B" for ap, size in zip(result, sizes, strict=True))
+    tqdm.write(f"validation AP@0.5 of raw, {name}, {name}@{BUDGET}: {means}")
+    return result
+
+
+def plot(name: str, curve: Sequence[tuple[float, float, float, float]], path: Path) -> None:
+    """The validation curve as a picture."""
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6, 4))
+    minutes, raw, whole, small = zip(*curve, strict=True)
+    axes.plot(minutes, raw, linestyle="--", label="raw")
+    axes.plot(minutes, whole, marker="o", label=f"{name}, full rate")
+    axes.plot(minutes, small, marker="o", label=f"{name}, {BUDGET} bytes")
+    axes.set(xlabel="training time [min]", ylabel="AP@0.5, vehicles, validation maps", ylim=(0, 1))
+    axes.legend(loc="lower right")
+    axes.grid(alpha=0.3)
+    figure.tight_layout()
+    figure.savefig(path, dpi=90)
+    pyplot.close(figure)
+
+
+class Training:
+    """Teacher, optimiser and clock."""
+
+    def __init__(self, options: argparse.Namespace, detector: Detector) -> None:
+        self.options, self.detector = options, detector
+        self.teacher = make_teacher(options.codec, detector, options.seed)
+        self.codec: nn.Module = self.teacher.codec
+        self.optimiser = torch.optim.AdamW(self.codec.parameters(), lr=PEAK_RATE, weight_decay=0.01)
+        self.progress = Progress(0, 0.0, [])
+        self.state = options.work / f"{options.codec}.pt"
+        if options.start:
+            self._load(options.start, whole=False)
+        if options.resume and self.state.exists():
+            self._load(self.state, whole=True)
+
+    def _load(self, path: Path, whole: bool) -> None:
+        saved = torch.load(path, weights_only=True)
+        self.codec.load_state_dict(saved["codec"])
+        if isinstance(self.teacher, RevqomTeacher):
+            self.teacher.learner.restart()
+        if whole:
+            self.optimiser.load_state_dict(saved["optimiser"])
+            self.progress = Progress(saved["step"], saved["seconds"], [tuple(row) for row in saved["curve"]])
+
+    def step(self, data: Features) -> float:
+        """One step; the loss."""
+        fraction = self.progress.seconds / (60 * self.options.time_budget)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate_at(fraction)
+        rng = np.random.default_rng([self.options.seed, self.progress.step])
+        views = [int(view) for view in rng.choice(len(data), self.options.batch, replace=False)]
+        self.codec.train()
+        batch = lesson(self.detector, data, views, rng, isinstance(self.teacher, InfocomTeacher))
+        loss = self.teacher.loss(batch, fraction, rng)
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(self.codec.parameters(), 5.0)
+        self.optimiser.step()
+        self.progress.step += 1
+        return loss.item()
+
+    def save(self, data: Features, val: FrameStore | None) -> None:
+        """Writes weights, with tables learnt for them, and state, each by rename; then validates."""
+        self.codec.eval()
+        self.teacher.learn_tables(data, [int(view) for view in np.linspace(0, len(data) - 1, TABLE_VIEWS)])
+        path = save_weights(self.teacher.codec, self.options.detector, self.detector.fingerprint)
+        if val is not None:
+            aps = validate(self.options.codec, self.detector, self.options.detector, val, self.options.val_frames)
+            self.progress.curve.append((self.progress.seconds / 60, aps[0], aps[1], aps[2]))
+            plot(self.options.codec, self.progress.curve, path.with_suffix(".png"))
+        state = {
+            "codec": self.codec.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.progress.step,
+            "seconds": self.progress.seconds,
+            "curve": self.progress.curve,
+        }
+        torch.save(state, self.state.with_suffix(".part"))
+        self.state.with_suffix(".part").rename(self.state)
+
+
+def train(options: argparse.Namespace) -> None:
+    """Runs until the time is spent."""
+    torch.set_num_threads(options.threads)
+    detector = load_detector(options.detector).requires_grad_(False)
+    data = features(detector, FrameStore(options.data, options.work / "frames"), options.work, options.frames)
+    if options.features_only:
+        return
+    val = FrameStore(options.val, options.work / "frames") if options.val else None
+    training = Training(options, detector)
+    progress, budget = training.progress, 60 * options.time_budget
+    last, saved, smooth = time.monotonic(), progress.seconds, 0.0
+    print(f"{len(data)} views; {max(budget - progress.seconds, 0) / 60:.0f} minutes to go, then done", flush=True)
+    with tqdm(total=round(budget), initial=round(progress.seconds), unit="s", mininterval=5, file=sys.stdout) as bar:
+        while progress.seconds < budget:
+            loss = training.step(data)
+            smooth += (loss - smooth) * (0.02 if smooth else 1.0)
+            now = time.monotonic()
+            progress.seconds, last = progress.seconds + now - last, now
+            bar.n = min(round(progress.seconds), round(budget))
+            bar.set_postfix_str(f"{progress.step} steps, loss {smooth:.3f}", False)
+            bar.update(0)
+            if progress.seconds >= budget or progress.seconds - saved > 60 * options.save_minutes:
+                bar.write(f"{progress.seconds / 60:.0f} min, {progress.step} steps, loss {smooth:.3f}")
+                training.save(data, val)
+                last, saved = time.monotonic(), progress.seconds  # validation does not count as training
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("codec", choices=[name for name, kind in CODECS.items() if kind.learned])
+    parser.add_argument(
+        "--detector", type=Path, required=True, help="checkpoint folder; the codec goes to codecs/ in it"
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder with OPV2V scenes, at any depth")
+    parser.add_argument("--val", type=Path, help="folder with validation scenes")
+    parser.add_argument("--val-frames", type=int, default=40)
+    parser.add_argument("--frames", type=int, default=240, help="training frames whose features are kept")
+    parser.add_argument("--features-only", action="store_true", help="compute and keep the features, then stop")
+    parser.add_argument("--work", type=Path, help="features and training state (default: DATA.work)")
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--start", type=Path, help="training state of an earlier run to take the weights from")
+    parser.add_argument("--time-budget", type=float, default=25, metavar="MIN")
+    parser.add_argument("--save-minutes", type=float, default=8)
+    parser.add_argument("--batch", type=int, default=4, help="views per step")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    options.work = options.work or options.data.with_name(options.data.name + ".work")
+    return options
+
+
+def main() -> None:
+    """Trains; Ctrl-C leaves the last checkpoint."""
+    try:
+        train(parse())
+    except CheckpointError as error:
+        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
