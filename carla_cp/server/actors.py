@@ -133,10 +133,10 @@ class Vehicle(Solid):
     """Something with a driver."""
 
     model: Model = field(kw_only=True)
-    control: VehicleControl = VehicleControl()
+    control: VehicleControl = field(default_factory=VehicleControl)
     wish: AckermannControl | None = None
     constant: Vector | None = None  # velocity in its own frame [m/s]
-    view: LightView = LightView()
+    view: LightView = field(default_factory=LightView)
     lamps: int = 0
 
     def drive(self, dt: float) -> None:
@@ -165,7 +165,7 @@ class Vehicle(Solid):
 class Walker(Solid):
     """A pedestrian."""
 
-    control: WalkerControl = WalkerControl()
+    control: WalkerControl = field(default_factory=WalkerControl)
 
     def drive(self, dt: float) -> None:
         """One step where it wants to go."""
@@ -203,13 +203,13 @@ class SensorActor(Actor):
     reader: Reader = field(kw_only=True)
     born: int = field(kw_only=True)  # frame
     period_us: int = 0
-    next_us: int = 0
+    next_us: int | None = None  # the first tick
 
     def due(self, now_us: int) -> bool:
         """Whether it fires now; then its next turn is set. A microsecond of slack forgives rounding."""
-        if now_us + 1 < self.next_us:
+        if self.next_us is not None and now_us + 1 < self.next_us:
             return False
-        self.next_us = max(self.next_us + self.period_us, now_us)
+        self.next_us = max((now_us if self.next_us is None else self.next_us) + self.period_us, now_us)
         return True
 
 

@@ -99,8 +99,6 @@ class Episode:
         self.actors[self._next_id()] = actor
         if isinstance(actor, (SensorActor, CollisionSensor)):
             actor.stream_id = self._streams.open()
-        if isinstance(actor, SensorActor):
-            actor.next_us = self.time_us
 
     def stand(self, actor: Solid) -> None:
         """Vehicles and pedestrians stand on the road."""

@@ -21,11 +21,21 @@ _RAY_THREADS = 2
 
 _DEFAULT = "StraightRoad"
 _DEFAULT_OPENDRIVE = """<?xml version="1.0"?>
-<OpenDRIVE><header revMajor="1" revMinor="4" name="StraightRoad"><geoReference>+proj=tmerc +lat_0=0 +lon_0=0</geoReference>
-</header><road name="road" length="400" id="1" junction="-1"><planView><geometry s="0" x="-200" y="0" hdg="0" length="400">
-<line/></geometry></planView><lanes><laneSection s="0"><left><lane id="1" type="driving"><width sOffset="0" a="3.5" b="0" c="0"
-d="0"/></lane></left><center><lane id="0" type="none"/></center><right><lane id="-1" type="driving"><width sOffset="0" a="3.5"
-b="0" c="0" d="0"/></lane></right></laneSection></lanes></road></OpenDRIVE>"""
+<OpenDRIVE>
+  <header revMajor="1" revMinor="4" name="StraightRoad">
+    <geoReference>+proj=tmerc +lat_0=0 +lon_0=0</geoReference>
+  </header>
+  <road name="road" length="400" id="1" junction="-1">
+    <planView><geometry s="0" x="-200" y="0" hdg="0" length="400"><line/></geometry></planView>
+    <lanes>
+      <laneSection s="0">
+        <left><lane id="1" type="driving"><width sOffset="0" a="3.5" b="0" c="0" d="0"/></lane></left>
+        <center><lane id="0" type="none"/></center>
+        <right><lane id="-1" type="driving"><width sOffset="0" a="3.5" b="0" c="0" d="0"/></lane></right>
+      </laneSection>
+    </lanes>
+  </road>
+</OpenDRIVE>"""
 
 
 class MapError(Exception):

@@ -1,7 +1,7 @@
 """Motion in the plane: vehicles as kinematic bicycles, pedestrians as points that go where they want.
 
-The longitudinal model a = gain * throttle^2.45 * exp(-v / 22) - drag and the effective wheel angle of 40 degrees at full
-steering are fits to CARLA's cars. CARLA itself reports 70 degrees, which a bicycle model must not use.
+The longitudinal model a = gain * throttle^2.45 * exp(-v / 22) - drag and the effective wheel angle of 40 degrees at
+full steering are fits to CARLA's cars. CARLA itself reports 70 degrees, which a bicycle model must not use.
 """
 
 from __future__ import annotations

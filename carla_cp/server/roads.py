@@ -61,8 +61,8 @@ class RoadField:
         """For (N, 3) x, y, yaw: the index of the light whose zone each stands in, FREE, or YIELD."""
         if self._zone_tree is None or not len(places):
             return [FREE] * len(places)
-        distance, nearest = self._zone_tree.query(places[:, :2], k=min(4, len(self._zones)))
-        distance, nearest = distance.reshape(len(places), -1), nearest.reshape(len(places), -1)
+        found = self._zone_tree.query(places[:, :2], k=min(4, len(self._zones)))
+        distance, nearest = (np.reshape(part, (len(places), -1)) for part in found)
         aligned = np.cos(self._zones[nearest, 2] - places[:, 2:3]) > 0.7
         good = aligned & (distance < 1.7)
         first = np.argmax(good, axis=1)
@@ -141,7 +141,10 @@ def _light(signal_id: str, mark: carla.Landmark, stops: Sequence[carla.Waypoint]
     ahead = stops[0].next(5.0)
     junction = int(ahead[0].get_junction().id) if ahead and ahead[0].is_junction else -1
     return LightPlace(
-        signal_id, junction, Transform(place.x, place.y, stops[0].transform.location.z, yaw=math.degrees(yaw)), box
+        signal_id,
+        junction,
+        Transform(place.x, place.y, stops[0].transform.location.z, yaw=math.degrees(yaw) % 360.0),
+        box,
     )
 
 

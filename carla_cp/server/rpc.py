@@ -78,8 +78,8 @@ class RpcServer:
                 unpacker.feed(data)
                 for message in unpacker:
                     await self._handle(read_request(message), writer)
-        except ConnectionError:
-            pass
+        except (ConnectionError, asyncio.CancelledError):
+            pass  # hung up, or the server ends
         except (WireError, msgpack.UnpackException, ValueError) as error:
             _LOG.warning("a client sent no msgpack-rpc (%s); hung up", str(error)[:80])
             writer.write(msgpack.packb([1, 0, "not a msgpack-rpc request", None]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgpack
 
@@ -27,7 +27,7 @@ _ACTIVE = 1
 class Motion:
     """Where an actor is and how it moves, in the world frame."""
 
-    pose: Transform = Transform()
+    pose: Transform = field(default_factory=Transform)
     velocity: Vector = (0.0, 0.0, 0.0)  # [m/s]
     angular: Vector = (0.0, 0.0, 0.0)  # [deg/s]
     acceleration: Vector = (0.0, 0.0, 0.0)  # [m/s^2]

@@ -78,8 +78,8 @@ class Streams:
                 self._subscribe(stream, writer)
                 while await reader.read(4096):
                     pass
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # hung up, or the server ends
         finally:
             if stream is not None and writer in stream.subscribers:
                 stream.subscribers.remove(writer)

@@ -1,7 +1,8 @@
 """Values of CARLA 0.9.16's wire protocol, to and from msgpack arrays.
 
-A struct is an array of its fields in a fixed order; an optional is [false] or [true, value]; a variant is [index, value].
-Angles are degrees, distances metres. Requests come from outside: whatever has the wrong shape raises WireError.
+A struct is an array of its fields in a fixed order; an optional is [false] or [true, value]; a variant is
+[index, value]. Angles are degrees, distances metres. Requests come from outside: whatever has the wrong shape
+raises WireError.
 """
 
 from __future__ import annotations
