@@ -68,26 +68,43 @@ class Route:
 
     def project(self, x: float, y: float, hint_s: float | None = None) -> tuple[float, float]:
         """Arc length and lateral offset of the nearest point of the route; with a hint, near it only (-15 to 30 m)."""
-        window = (0.0, self.length) if hint_s is None else (hint_s - 15.0, hint_s + 30.0)
-        s, lateral = self.project_many(np.array([[x, y]]), *window)
-        return float(s[0]), float(lateral[0])
+        start, stop = self._window(*((0.0, self.length) if hint_s is None else (hint_s - 15.0, hint_s + 30.0)))
+        offset_x, offset_y = x - self._xy[start : stop + 1, 0], y - self._xy[start : stop + 1, 1]
+        sample = start + int(np.argmin(offset_x * offset_x + offset_y * offset_y))
+        offset_x, offset_y = offset_x[sample - start], offset_y[sample - start]
+        edge_x, edge_y = self._edges[min(sample, stop - 1)]
+        if sample == stop or (sample > start and offset_x * edge_x + offset_y * edge_y < 0.0):
+            sample -= 1
+        edge_x, edge_y = self._edges[sample]
+        offset_x, offset_y = x - self._xy[sample, 0], y - self._xy[sample, 1]
+        part = float(offset_x * edge_x + offset_y * edge_y) / float(self._edge_squares[sample])
+        part = min(max(part, 0.0), 1.0)
+        distance = math.hypot(offset_x - part * edge_x, offset_y - part * edge_y)
+        return (sample + part) * self._step, math.copysign(distance, edge_x * offset_y - edge_y * offset_x)
 
     def project_many(self, points: FloatArray, from_s: float, to_s: float) -> tuple[FloatArray, FloatArray]:
         """Arc lengths (N,) and lateral offsets (N,) of points (N, 2) on the part of the route in between.
 
         An offset is the whole distance to the nearest point, so that what lies beyond an end counts as far away.
         """
-        last = len(self._edges) - 1
-        start = min(max(int(from_s / self._step), 0), last)
-        stop = min(max(math.ceil(to_s / self._step), start + 1), last + 1)
-        edges = self._edges[start:stop]
-        offset_x = points[:, 0, None] - self._xy[None, start:stop, 0]
-        offset_y = points[:, 1, None] - self._xy[None, start:stop, 1]
-        part = (offset_x * edges[:, 0] + offset_y * edges[:, 1]) / self._edge_squares[start:stop]
-        part = np.clip(part, 0.0, 1.0)
-        squares = (offset_x - part * edges[:, 0]) ** 2 + (offset_y - part * edges[:, 1]) ** 2
-        nearest = np.argmin(squares, axis=1)
-        rows = np.arange(len(points))
-        side = edges[nearest, 0] * offset_y[rows, nearest] - edges[nearest, 1] * offset_x[rows, nearest]
-        s = (start + nearest + part[rows, nearest]) * self._step
-        return s, np.copysign(np.sqrt(squares[rows, nearest]), side)
+        start, stop = self._window(from_s, to_s)
+        # Relative to the window's first sample, so that large map coordinates cost no digits.
+        samples, local = self._xy[start : stop + 1] - self._xy[start], points - self._xy[start]
+        sample = np.argmin(np.einsum("ij,ij->i", samples, samples) - 2.0 * local @ samples.T, axis=1)
+        offset = local - samples[sample]
+        backwards = np.einsum("ij,ij->i", offset, self._edges[np.minimum(sample + start, stop - 1)]) < 0.0
+        sample = sample - ((sample == stop - start) | (backwards & (sample > 0)))
+        edge = self._edges[sample + start]
+        offset = local - samples[sample]
+        part = np.einsum("ij,ij->i", offset, edge) / self._edge_squares[sample + start]
+        part = np.minimum(np.maximum(part, 0.0), 1.0)
+        rest = offset - part[:, None] * edge
+        distance = np.sqrt(np.einsum("ij,ij->i", rest, rest))
+        side = edge[:, 0] * offset[:, 1] - edge[:, 1] * offset[:, 0]
+        return (start + sample + part) * self._step, np.copysign(distance, side)
+
+    def _window(self, from_s: float, to_s: float) -> tuple[int, int]:
+        """Its first and last sample; at least one edge."""
+        last = len(self._edges)
+        start = min(max(int(from_s / self._step), 0), last - 1)
+        return start, min(max(math.ceil(to_s / self._step), start + 1), last)

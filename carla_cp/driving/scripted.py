@@ -34,7 +34,8 @@ class TrafficConfig:
     stop_mps2: float = 2.5  # deceleration to a red light and to the path's end
     stop_before_m: float = 1.0  # of the bumper before a stop line
     hardest_brake_mps2: float = 8.0
-    view_m: float = 50.0
+    view_m: float = 15.0  # that others are looked for ahead, and
+    view_s: float = 3.0  # so many seconds of the own speed
     side_margin_m: float = 0.2
     speed_gain_per_s: float = 1.0
     walker_lookahead_m: float = 1.0
@@ -139,7 +140,7 @@ class _Driver:
     def _leader(self, state: VehicleState, others: FloatArray) -> tuple[float, float] | None:
         """Gap to and speed along the path of the nearest body ahead on the path."""
         s_self = self._s or 0.0
-        view = self._config.view_m + state.length
+        view = self._config.view_m + self._config.view_s * state.speed + state.length
         near = np.abs(others[:, :2] - (state.pose.x, state.pose.y)).max(axis=1) < view
         others = others[near]
         if not len(others):

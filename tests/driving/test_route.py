@@ -52,6 +52,13 @@ def test_projection_equals_a_plain_loop() -> None:
         assert distance_to(CORNER, float(s[index]), point) == pytest.approx(nearest, abs=0.06)
 
 
+def test_one_point_projects_as_many_do() -> None:
+    points = np.random.default_rng(2).uniform(-8.0, 40.0, (60, 2))
+    s, lateral = CORNER.project_many(points, 0.0, CORNER.length)
+    for index, (x, y) in enumerate(points):
+        assert CORNER.project(x, y) == pytest.approx((s[index], lateral[index]))
+
+
 def distance_to(route: Route, s: float, point: FloatArray) -> float:
     x, y, _ = route.pose(s)
     return math.hypot(point[0] - x, point[1] - y)
