@@ -74,12 +74,13 @@ def gap_to_nearest(record: TickRecord, rolename: str | None = None) -> float | N
     return float(box_distance(ego, boxes).min())
 
 
-def min_gap(records: Sequence[TickRecord]) -> float | None:
-    """The least distance in the plane [m] between the ego's box and any actor's box; None if it was always alone."""
-    pairs = [_pairs(record) for record in records if record.truth.objects]
-    if not pairs:
-        return None
-    return float(box_distance(np.concatenate([p[0] for p in pairs]), np.concatenate([p[1] for p in pairs])).min())
+def min_gap(records: Sequence[TickRecord], rolename: str | None = None) -> float | None:
+    """The least of `gap_to_nearest` over all ticks [m]; None if there never was one.
+
+    Name the hazard where there is one: the queue in the next lane is always the nearest, and says nothing.
+    """
+    gaps = [gap_to_nearest(record, rolename) for record in records]
+    return min((gap for gap in gaps if gap is not None), default=None)
 
 
 def decelerations(records: Sequence[TickRecord]) -> FloatArray:

@@ -62,7 +62,7 @@ class EpisodeSummary:
     bytes: ByteCounts
     collisions: tuple[CollisionSummary, ...]
     min_ttc_s: float | None
-    min_gap_m: float | None
+    min_gap_m: float | None  # to the hazard's box, or without a hazard to the nearest actor's
     max_brake_mps2: float
     time_to_awareness_s: float | None
     route_completion: float
@@ -117,7 +117,7 @@ def summarise(episode: Episode, hazard: str | None) -> EpisodeSummary:
         bytes=communication.count_bytes(sent),
         collisions=tuple(CollisionSummary(c.t_s, c.other, c.speed_mps, c.at_fault) for c in crashes),
         min_ttc_s=safety.min_time_to_collision(records),
-        min_gap_m=safety.min_gap(records),
+        min_gap_m=safety.min_gap(records, hazard),
         max_brake_mps2=safety.max_brake(records),
         time_to_awareness_s=safety.time_to_awareness(records, hazard),
         route_completion=completion,

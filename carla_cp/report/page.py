@@ -76,7 +76,7 @@ def page(run: RunInfo, episodes: Sequence[StoredEpisode]) -> str:
             _latency_table(summaries),
             "Medians of the wall time spent from one perception to the next, in milliseconds.",
         ),
-        _section("Episodes", _episode_table(summaries)),
+        _section("Episodes", _episode_table(summaries), "The least gap is to the hazard, or without one to any actor."),
         _section("What was run", _run_list(run)),
     ]
     return (

@@ -147,7 +147,7 @@ def _draw_agents(canvas: Canvas, camera: Camera, record: TickRecord, info: ViewI
         x, y = camera.at(*place)
         colour = sender_colour(agent, info, memory)
         canvas.polygon([(x, y - 7), (x + 7, y), (x, y + 7), (x - 7, y)], colour, fill=1.0)
-        canvas.text((x - 13, y - 7), agent, colour, size=12, bold=True, align=1.0)
+        canvas.text((x - max(13.0, 3.2 * camera.scale), y - 7), agent, colour, size=12, bold=True, align=1.0)
     for index, item in enumerate(links):
         x, y = camera.at(*places[item.sender])
         share = 0.45 + 0.2 * (index % 3)  # apart, as links to one side lie close together

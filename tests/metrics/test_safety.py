@@ -75,6 +75,8 @@ def test_the_least_gap_is_taken_over_all_ticks_and_objects() -> None:
     far, near = thing("far", state(30), 1), thing("near", state(14.6), 2)
     records = [record(0, state(0), [far, near]), record(1, state(5), [far, near])]
     assert safety.min_gap(records) == pytest.approx(5.0)
+    assert safety.min_gap(records, "far") == pytest.approx(20.4)
+    assert safety.min_gap(records, "nobody") is None
     assert safety.gap_to_nearest(records[0]) == pytest.approx(10.0)
     assert safety.gap_to_nearest(records[0], "far") == pytest.approx(25.4)
 
