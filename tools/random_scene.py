@@ -49,7 +49,6 @@ CARS = (
     "vehicle.dodge.charger_police",
     "vehicle.ford.crown",
     "vehicle.ford.mustang",
-    "vehicle.jeep.wrangler_rubicon",
     "vehicle.lincoln.mkz_2017",
     "vehicle.lincoln.mkz_2020",
     "vehicle.mercedes.coupe",
@@ -57,13 +56,14 @@ CARS = (
     "vehicle.mini.cooper_s",
     "vehicle.mini.cooper_s_2021",
     "vehicle.nissan.micra",
-    "vehicle.nissan.patrol",
-    "vehicle.nissan.patrol_2021",
     "vehicle.seat.leon",
     "vehicle.tesla.model3",
     "vehicle.toyota.prius",
 )
-VANS = (
+VANS = (  # and other cars too high for a LiDAR on an ordinary roof
+    "vehicle.jeep.wrangler_rubicon",
+    "vehicle.nissan.patrol",
+    "vehicle.nissan.patrol_2021",
     "vehicle.ford.ambulance",
     "vehicle.mercedes.sprinter",
     "vehicle.tesla.cybertruck",
@@ -325,7 +325,7 @@ class _Scene:
         return [ego, *(near or alone)[: max(count, 1) - 1]]
 
     def _connected(self, number: int) -> ConnectedVehicleSpec:
-        mount = Pose(x=float(self._draw.uniform(-0.5, 0.0)), z=float(self._draw.uniform(1.8, 2.1)))
+        mount = Pose(x=float(self._draw.uniform(-0.5, 0.0)), z=float(self._draw.uniform(1.88, 2.1)))
         return ConnectedVehicleSpec("ego" if number == 0 else f"agent{number}", LidarSpec(mount))
 
     def _rsus(self) -> tuple[RsuSpec, ...]:
