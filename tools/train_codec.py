@@ -150,7 +150,9 @@ class Training:
     def save(self, data: Features, val: FrameStore | None) -> None:
         """Writes weights, with tables learnt for them, and state, each by rename; then validates."""
         self.codec.eval()
-        self.teacher.learn_tables(data, [int(view) for view in np.linspace(0, len(data) - 1, TABLE_VIEWS)])
+        self.teacher.learn_tables(
+            data, [int(view) for view in np.linspace(0, len(data) - 1, min(TABLE_VIEWS, len(data)))]
+        )
         path = save_weights(self.teacher.codec, self.options.detector, self.detector.fingerprint)
         if val is not None:
             aps = validate(self.options.codec, self.detector, self.options.detector, val, self.options.val_frames)
