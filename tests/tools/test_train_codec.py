@@ -55,7 +55,7 @@ def test_features_are_kept_and_come_back(tool: ModuleType, folder: Path) -> None
     assert partner is not None and data.frames[partner] == data.frames[0] and partner != 0
 
 
-def test_a_perfect_codec_has_no_loss_and_a_blank_one_has(tool: ModuleType, folder: Path) -> None:
+def test_a_perfect_codec_has_no_loss_and_a_wrong_one_has(tool: ModuleType, folder: Path) -> None:
     lessons = sys.modules["codec_lessons"]
     detector = load_detector(folder / "checkpoint").requires_grad_(False)
     data = tool.features(detector, tool.FrameStore(folder / "data", folder / "work" / "frames"), folder / "work", 3)
@@ -63,7 +63,7 @@ def test_a_perfect_codec_has_no_loss_and_a_blank_one_has(tool: ModuleType, folde
     original = lessons.windows(batch.bev, batch.corners, lessons.WINDOW)
     everywhere = torch.ones(2, lessons.WINDOW, lessons.WINDOW, dtype=torch.bool)
     assert float(lessons.distil(detector, batch, original, everywhere)) == pytest.approx(0.0, abs=1e-4)
-    assert float(lessons.distil(detector, batch, torch.zeros_like(original), everywhere)) > 0.01
+    assert float(lessons.distil(detector, batch, torch.ones_like(original), everywhere)) > 0.01
 
 
 @pytest.mark.parametrize("name", ["revqom", "infocom"])
