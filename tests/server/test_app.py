@@ -1,0 +1,137 @@
+"""The process: hostile bytes, bad arguments, ports, and its end."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import carla
+import msgpack
+import pytest
+
+from tests.server.conftest import running_server
+
+SERVER = [sys.executable, "-m", "carla_cp.server"]
+
+
+@pytest.fixture(scope="module")
+def port() -> Any:
+    with running_server("--log-level", "error") as found:
+        yield found
+
+
+def call(port: int, *messages: object) -> list[Any]:
+    """The answers to raw messages, one each."""
+    unpacker = msgpack.Unpacker()
+    answers: list[Any] = []
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as link:
+        for message in messages:
+            link.sendall(message if isinstance(message, bytes) else msgpack.packb(message))
+        while len(answers) < len(messages) and (data := link.recv(65536)):
+            unpacker.feed(data)
+            answers += list(unpacker)
+    return answers
+
+
+def test_requests_are_answered_in_order_by_their_number(port: int) -> None:
+    answers = call(port, [0, 5, "version", [[False]]], [0, 6, "version", [[True]]])
+    assert answers == [[1, 5, None, [[1, "0.9.16"]]], [1, 6, None, [[1, "0.9.16"]]]]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        [0, 1, "fly_to_the_moon", [[False]]],
+        [0, 1, "version", [[False], 3]],
+        [0, 1, "spawn_actor", [[False], "car", None]],
+        [0, 1, "get_actors_by_id", [[False], 7]],
+        [0, 1, "get_actors_by_id", [[False], [{}]]],
+        [0, 1, "apply_batch", [[False], [[7]], "x"]],
+        [0, 1, "set_episode_settings", [[False], [1] * 11]],
+        [0, 1, "set_weather_parameters", [[False], [float("nan")] * 14]],
+    ],
+)
+def test_a_request_that_makes_no_sense_gets_an_error_and_the_connection_lives(port: int, request_: object) -> None:
+    first, second = call(port, request_, [0, 2, "version", [[False]]])
+    assert first[0] == 1
+    assert isinstance(first[2], str)
+    assert second == [1, 2, None, [[1, "0.9.16"]]]
+
+
+@pytest.mark.parametrize("noise", [b"GET / HTTP/1.1\r\n\r\n", b"\xc1\xc1\xc1", b"\x00" * 100, bytes(range(256)) * 50])
+def test_bytes_that_are_no_request_end_only_their_own_connection(port: int, noise: bytes) -> None:
+    assert call(port, noise)[0][2] == "not a msgpack-rpc request"
+    for message in (noise, struct.pack("<I", 12345), b"\x01"):
+        with socket.create_connection(("127.0.0.1", port + 1), timeout=10) as link:
+            link.sendall(message)
+    client = carla.Client("127.0.0.1", port)
+    client.set_timeout(10.0)
+    assert client.get_server_version() == "0.9.16"
+
+
+def test_a_batch_reports_each_command_by_itself(port: int) -> None:
+    spawn = [[0, [[1, "vehicle.nobody.knows", []], [[0, 0, 0], [0, 0, 0]], [False], 32, "", []]]]
+    (answer,) = call(port, [0, 1, "apply_batch", [[False], [spawn, [[1, [999]]], [[99, [1]]]], False]])
+    assert [len(row[0]) for row in answer[3]] == [2, 2, 2]
+    assert [row[0][0] for row in answer[3]] == [0, 0, 0]
+
+
+def test_a_port_in_use_is_one_clear_line_and_status_2(port: int) -> None:
+    done = subprocess.run([*SERVER, "--port", str(port)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert str(port) in done.stderr
+
+
+def test_a_missing_or_broken_map_is_one_clear_line_and_status_2(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.xodr"
+    broken.write_text("<OpenDRIVE><road", encoding="utf-8")
+    for bad in (tmp_path / "missing.xodr", broken):
+        done = subprocess.run([*SERVER, "--port", "0", "--map", str(bad)], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 2
+        assert bad.stem in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_interruption_is_silent_and_exits_130() -> None:
+    with subprocess.Popen(
+        [*SERVER, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        assert server.stdout.readline().startswith("carla_cp.server 0.9.16 protocol on 127.0.0.1:")
+        server.send_signal(signal.SIGINT)
+        assert server.wait(10) == 130
+        assert server.stderr is not None
+        assert server.stderr.read() == ""
+
+
+def test_the_server_dies_with_its_parent() -> None:
+    program = (
+        "import os, subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-m', 'carla_cp.server', '--port', '0', '--parent-pid',"
+        " str(os.getpid())], stdout=subprocess.PIPE, text=True)\n"
+        "child.stdout.readline()\n"
+        "print(child.pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        child = int(parent.stdout.readline())
+        parent.kill()
+    deadline = time.monotonic() + 10.0
+    while Path(f"/proc/{child}").exists() and _state(child) != "Z" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not Path(f"/proc/{child}").exists() or _state(child) == "Z"
+
+
+def _state(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except OSError:
+        return "Z"
