@@ -84,8 +84,11 @@ def work(jobs: multiprocessing.Queue[Job | None], done: multiprocessing.Queue[Do
     try:
         with embedded_server() as (host, port):
             world = World(host, port)
-            while (job := jobs.get()) is not None:
-                done.put(_outcome(world, job))
+            try:
+                while (job := jobs.get()) is not None:
+                    done.put(_outcome(world, job))
+            finally:
+                world.close()
     except KeyboardInterrupt:
         sys.exit(130)
 
@@ -111,7 +114,7 @@ def run(jobs: Sequence[Job], workers: int) -> list[Done]:
         for process in processes:
             process.start()
         with tqdm(total=len(jobs), unit="scene", disable=None) as bar:
-            while bar.n < len(jobs):
+            for _ in jobs:
                 result = _next(done, processes)
                 failed += [result] if result.error else []
                 bar.update()
