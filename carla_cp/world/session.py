@@ -40,6 +40,7 @@ from carla_cp.world.errors import WorldError
 from carla_cp.world.lidar import Lidar, lidar_attributes, noise_seed
 
 STEP_US = 50_000  # 20 Hz
+CONNECT_TIMEOUT_S = 10.0
 SENSOR_TIMEOUT_S = 60.0
 
 
@@ -57,10 +58,10 @@ class _Body:
 class World:
     """A synchronous session with a CARLA server: one map and one scenario's actors at a time."""
 
-    def __init__(self, host: str, port: int, timeout_s: float = 20.0) -> None:
+    def __init__(self, host: str, port: int, timeout_s: float = 60.0) -> None:
         """Connects; raises WorldError when nothing that speaks CARLA's protocol answers at host:port."""
         self._client = carla.Client(host, port)
-        self._client.set_timeout(timeout_s)
+        self._client.set_timeout(CONNECT_TIMEOUT_S)
         try:
             self._client.get_server_version()
         except RuntimeError as error:
@@ -68,6 +69,7 @@ class World:
                 f"--host {host} --port {port}: no CARLA server answers there; start one, "
                 "or leave out --host to use the embedded server"
             ) from error
+        self._client.set_timeout(timeout_s)
         self._world: carla.World | None = None
         self._map: carla.Map | None = None
         self._bodies: dict[str, _Body] = {}
