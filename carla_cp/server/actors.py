@@ -83,14 +83,12 @@ class Actor:
         """Puts it there."""
         self.motion = replace(self.motion, pose=pose)
 
-    def follow(self, dt: float) -> None:
+    def follow(self) -> None:
         """Goes where its parent has gone."""
         if self.parent is None or self.mount is None:
             return
         pose = transform_of(matrix_of(self.parent.motion.pose) @ self.mount)
-        before, velocity = self.motion, self.parent.motion.velocity
-        change = [(now - then) / dt for now, then in zip(velocity, before.velocity, strict=True)]
-        self.motion = Motion(pose, velocity, self.parent.motion.angular, (change[0], change[1], change[2]))
+        self.motion = replace(self.parent.motion, pose=pose)
 
 
 @dataclass(slots=True, eq=False)

@@ -144,7 +144,7 @@ class Episode:
                 self.stand(actor)
             actor.settle(dt)
         for other in self.actors.values():
-            other.follow(dt)
+            other.follow()
         self._look_at_lights([actor for actor in moved if isinstance(actor, Vehicle)])
 
     def _collide(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TypeVar
 
@@ -231,11 +232,12 @@ def wheel_angle(simulation: Simulation, actor_id: Raw, wheel: Raw) -> Raw:
 def physics_control(simulation: Simulation, actor_id: Raw) -> Raw:
     vehicle = find_actor(simulation, actor_id, Vehicle)
     body, model, pose = vehicle.body, vehicle.model, vehicle.motion.pose
+    cos, sin = math.cos(body.yaw), math.sin(body.yaw)
     wheels: list[Raw] = []
     for along in (model.rear, -model.rear):
         for across in (-0.4 * body.width, 0.4 * body.width):
             steer = _MAX_REPORTED_STEER_DEG if along > 0 else 0.0
-            place = [pose.x + along, pose.y + across, pose.z]
+            place = [pose.x + along * cos - across * sin, pose.y + along * sin + across * cos, pose.z]
             wheels.append([3.5, 0.25, steer, 0.35, 1500.0, 3000.0, 2.0, 17.0, 1000.0, place])
     curve, steering = [[0.0, 500.0], [5000.0, 500.0]], [[0.0, 1.0], [120.0, 1.0]]
     engine = [curve, 5800.0, 1.0, 0.15, 2.0, 0.35, True, 0.0, 10.0, 4.0, [[4.6, 0.5, 0.65]]]

@@ -119,7 +119,9 @@ def test_a_crash_is_told_and_takes_the_speed(stage: Stage) -> None:
     assert event.normal_impulse.x < -1000.0
     assert event.normal_impulse.x == pytest.approx(-other.normal_impulse.x)
     assert 0.0 < rammer.get_velocity().x < 7.0
-    gap = target.get_location().x - rammer.get_location().x - target.bounding_box.extent.x - rammer.bounding_box.extent.x
+    gap = (
+        target.get_location().x - rammer.get_location().x - target.bounding_box.extent.x - rammer.bounding_box.extent.x
+    )
     assert gap > -0.01
 
 
@@ -147,7 +149,9 @@ def test_lights_take_turns_and_can_be_set_timed_and_frozen(stage: Stage) -> None
     assert states() == [carla.TrafficLightState.Yellow, red, carla.TrafficLightState.Yellow, red]
     stage.ticks(100)
     assert states() == [red, green, red, green]
-    assert sorted(light.id for light in lights["101"].get_group_traffic_lights()) == sorted(x.id for x in lights.values())
+    assert sorted(light.id for light in lights["101"].get_group_traffic_lights()) == sorted(
+        x.id for x in lights.values()
+    )
     stage.world.freeze_all_traffic_lights(True)
     lights["101"].set_state(green)
     stage.ticks(400)
