@@ -85,12 +85,18 @@ def work(jobs: multiprocessing.Queue[Job | None], done: multiprocessing.Queue[Do
         with embedded_server() as (host, port):
             world = World(host, port)
             try:
-                while (job := jobs.get()) is not None:
+                while (job := jobs.get()) is not None and _wanted():
                     done.put(_outcome(world, job))
             finally:
                 world.close()
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _wanted() -> bool:
+    """False once the process that started this one was killed."""
+    parent = multiprocessing.parent_process()
+    return parent is None or parent.is_alive()
 
 
 def _outcome(world: World, job: Job) -> Done:
@@ -102,7 +108,7 @@ def _outcome(world: World, job: Job) -> Done:
 
 
 def run(jobs: Sequence[Job], workers: int) -> list[Done]:
-    """Makes all scenes on so many processes; returns those that failed."""
+    """Makes all scenes on so many processes; returns those that failed, less what died with its process."""
     context = multiprocessing.get_context("spawn")
     waiting: multiprocessing.Queue[Job | None] = context.Queue()
     done: multiprocessing.Queue[Done] = context.Queue()
@@ -116,6 +122,8 @@ def run(jobs: Sequence[Job], workers: int) -> list[Done]:
         with tqdm(total=len(jobs), unit="scene", disable=None) as bar:
             for _ in jobs:
                 result = _next(done, processes)
+                if result is None:
+                    break
                 failed += [result] if result.error else []
                 bar.update()
     finally:
@@ -127,13 +135,15 @@ def run(jobs: Sequence[Job], workers: int) -> list[Done]:
     return failed
 
 
-def _next(done: multiprocessing.Queue[Done], processes: Sequence[multiprocessing.process.BaseProcess]) -> Done:
+def _next(done: multiprocessing.Queue[Done], processes: Sequence[multiprocessing.process.BaseProcess]) -> Done | None:
+    """The next result, or None when there is none and nobody is left to make one."""
     while True:
+        alive = any(process.is_alive() for process in processes)
         try:
             return done.get(timeout=POLL_S)
         except queue.Empty:
-            if not any(process.is_alive() for process in processes):
-                raise RuntimeError("all workers ended before their work was done") from None
+            if not alive:
+                return None
 
 
 def summary(folders: Sequence[Path]) -> str:
@@ -219,8 +229,11 @@ def main() -> int:
         return 130
     for result in failed:
         print(f"{result.folder.name} failed:\n{result.error}", file=sys.stderr)
-    print(summary([job.folder for job in jobs if job.folder.exists()]))
-    return 1 if failed else 0
+    made = [job.folder for job in jobs if job.folder.exists()]
+    print(summary(made))
+    if len(made) < len(jobs):
+        print(f"{len(jobs) - len(made)} scenes are missing; the same command makes them", file=sys.stderr)
+    return 0 if len(made) == len(jobs) else 1
 
 
 if __name__ == "__main__":
