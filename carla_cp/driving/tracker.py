@@ -1,7 +1,10 @@
 """Detections -> tracks in the world frame: a constant-velocity Kalman filter per object, Hungarian association.
 
-Each detection counts at the time its sweep was captured, and tracks are reported at the tick that asks. Left out:
-several motion models, and uncertainty of the ego's own pose.
+Each detection counts at the time its sweep was captured, and tracks are reported at the tick that asks. As in
+ByteTrack (Zhang et al. 2022) strong detections choose their objects first, and weak ones only continue what is left.
+Three facts of the road keep a detector's errors out of the report: bodies do not overlap, so the object with less
+evidence gives way; most of what seems to creep stands, so a velocity within its own uncertainty is none; and nothing
+is where the agent itself is. Left out: several motion models, and uncertainty of the ego's own pose.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from carla_cp.geometry import matrix_from_pose, transform_boxes, wrap_angle
+from carla_cp.geometry import matrix_from_pose, rotated_iou, transform_boxes, wrap_angle
 from carla_cp.types import Detections, FloatArray, IntArray, ObjectClass, Pose, Track
 
 _OBSERVED = np.eye(2, 4)
@@ -30,15 +33,22 @@ class TrackerConfig:
     walking_mps: float = 2.0  # and of a pedestrian's, any direction
     gate_sigma: float = 4.0  # Mahalanobis distance of an association
     gate_m: float = 4.0  # and its length
-    min_score: float = 0.2
+    min_score: float = 0.15  # of what continues a track
+    birth_score: float = 0.35  # of what starts one
+    overlap: float = 0.05  # of the smaller of two footprints, more than which bodies cannot share
+    significance: float = 2.5  # standard deviations of a velocity that is told from standing
+    own_m: float = 1.2  # a box whose centre is nearer to the agent's origin is the agent itself
     birth_hits: int = 2  # before a track is reported
     birth_window_s: float = 0.25  # an unconfirmed track dies after so long without a hit
     death_s: float = 1.0  # a confirmed one
-    smoothing: float = 0.3  # weight of a new detection's size, heading and score
+    smoothing: float = 0.3  # weight of a new detection's score
+    memory: float = 4.0  # sum of the scores over which size and heading are averaged
 
     def __post_init__(self) -> None:
         if min(self.position_noise_m, self.acceleration_noise_mps2, self.gate_sigma, self.gate_m) <= 0:
             raise ValueError(f"noise and gates of the tracker must be positive: {self}")
+        if min(self.memory, self.significance, self.overlap) <= 0:
+            raise ValueError(f"memory, significance and overlap of the tracker must be positive: {self}")
         if self.birth_hits < 1 or not 0 < self.smoothing <= 1:
             raise ValueError(f"birth_hits must be at least 1 and smoothing in (0, 1]: {self}")
 
@@ -53,6 +63,7 @@ class _Object:
     size: FloatArray  # length, width, height
     yaw: float
     score: float
+    evidence: float  # sum of the scores that size and heading come from, at most `memory`
     hits: int
     last_seen_us: int
 
@@ -76,22 +87,53 @@ class Tracker:
             raise ValueError(f"sweep of {capture_us} us after one of {self._time_us} us: updates go forward in time")
         self._predict((capture_us - self._time_us) * 1e-6)
         self._time_us = capture_us
-        keep = np.flatnonzero(detections.scores >= self._config.min_score)
+        elsewhere = np.hypot(detections.boxes[:, 0], detections.boxes[:, 1]) >= self._config.own_m
+        keep = np.flatnonzero((detections.scores >= self._config.min_score) & elsewhere)
         boxes = transform_boxes(matrix_from_pose(world_from_agent), detections.boxes[keep])
         labels, scores = detections.labels[keep], detections.scores[keep]
-        pairs = self._associate(boxes, labels)
+        strong = scores >= self._config.birth_score
+        pairs = self._associate(np.arange(len(self._objects)), np.flatnonzero(strong), boxes, labels)
+        rest = np.setdiff1d(np.arange(len(self._objects)), [row for row, _ in pairs])
+        taken = {column for _, column in pairs}
+        pairs += self._associate(rest, np.flatnonzero(~strong), boxes, labels)
         for index, column in pairs:
             self._correct(self._objects[index], boxes[column], float(scores[column]))
-        taken = {column for _, column in pairs}
-        for column in range(len(boxes)):
-            if column not in taken and not self._covered(boxes[column], int(labels[column])):
-                self._bear(boxes[column], ObjectClass(int(labels[column])), float(scores[column]))
+        for column in np.flatnonzero(strong):
+            label, score = ObjectClass(int(labels[column])), float(scores[column])
+            if column not in taken and not self._covered(boxes[column], label, score):
+                self._bear(boxes[column], label, score)
         self._objects = [item for item in self._objects if self._alive(item)]
 
     def at(self, now_us: int) -> tuple[Track, ...]:
-        """The confirmed tracks, by falling age, each moved on to `now_us` with its velocity."""
+        """The confirmed tracks, by falling age, each moved on to `now_us` with its velocity; none overlap."""
         elapsed = (now_us - self._time_us) * 1e-6
-        return tuple(_report(item, elapsed) for item in self._objects if item.hits >= self._config.birth_hits)
+        confirmed = [item for item in self._objects if item.hits >= self._config.birth_hits]
+        return tuple(_report(item, self._velocity(item), elapsed) for item in self._real(confirmed))
+
+    def _real(self, objects: list[_Object]) -> list[_Object]:
+        """The objects, in their order, without those that overlap one of more weight."""
+        if not objects:
+            return []
+        boxes = np.array([[*item.mean[:2], item.z, *item.size, item.yaw] for item in objects])
+        iou = rotated_iou(boxes, boxes)
+        area = boxes[:, 3] * boxes[:, 4]
+        shared = iou / (1.0 + iou) * (area[:, None] + area) / np.minimum(area[:, None], area)
+        kept: list[int] = []
+        for index in sorted(range(len(objects)), key=lambda i: (-self._weight(objects[i]), objects[i].id)):
+            if not (shared[index, kept] > self._config.overlap).any():
+                kept.append(index)
+        return [objects[index] for index in sorted(kept)]
+
+    def _weight(self, item: _Object) -> float:
+        """Of an object's existence: its score, fading while it is not seen."""
+        return item.score * (1.0 - (self._time_us - item.last_seen_us) * 1e-6 / (2.0 * self._config.death_s))
+
+    def _velocity(self, item: _Object) -> FloatArray:
+        """The object's velocity, zero where it does not differ from that within its uncertainty."""
+        velocity = item.mean[2:]
+        squared = float(velocity @ np.linalg.solve(item.covariance[2:, 2:], velocity))
+        stands = item.label is not ObjectClass.PEDESTRIAN and squared < self._config.significance**2
+        return np.zeros(2) if stands else velocity
 
     def _predict(self, elapsed: float) -> None:
         motion = np.eye(4)
@@ -102,25 +144,26 @@ class Tracker:
             item.mean = motion @ item.mean
             item.covariance = motion @ item.covariance @ motion.T + noise
 
-    def _associate(self, boxes: FloatArray, labels: IntArray) -> list[tuple[int, int]]:
-        """Pairs of object and detection within the gate, with the greatest likelihood in total.
+    def _associate(
+        self, rows: IntArray, columns: IntArray, boxes: FloatArray, labels: IntArray
+    ) -> list[tuple[int, int]]:
+        """Pairs, of these objects and detections, within the gate, with the greatest likelihood in total.
 
         The likelihood's normaliser counts too: a newborn's wide uncertainty must not win over an old track.
         """
-        if not self._objects or not len(boxes):
+        if not len(rows) or not len(columns):
             return []
-        costs = np.full((len(self._objects), len(boxes)), _FORBIDDEN)
-        for row, item in enumerate(self._objects):
-            offset = boxes[:, :2] - item.mean[:2]
+        costs = np.full((len(rows), len(columns)), _FORBIDDEN)
+        for row, item in enumerate(self._objects[index] for index in rows):
+            offset = boxes[columns, :2] - item.mean[:2]
             spread = item.covariance[:2, :2] + np.eye(2) * self._config.position_noise_m**2
             distance = np.sqrt(np.einsum("ni,ij,nj->n", offset, np.linalg.inv(spread), offset))
             near = (distance <= self._config.gate_sigma) & (np.hypot(*offset.T) <= self._config.gate_m)
             cost = distance**2 + math.log(np.linalg.det(spread))
-            costs[row] = np.where(near & (labels == int(item.label)), cost, _FORBIDDEN)
-        rows, columns = linear_sum_assignment(costs)
+            costs[row] = np.where(near & (labels[columns] == int(item.label)), cost, _FORBIDDEN)
         return [
-            (int(row), int(column))
-            for row, column in zip(rows, columns, strict=True)
+            (int(rows[row]), int(columns[column]))
+            for row, column in zip(*linear_sum_assignment(costs), strict=True)
             if costs[row, column] < _FORBIDDEN
         ]
 
@@ -131,18 +174,20 @@ class Tracker:
         kept = np.eye(4) - gain @ _OBSERVED
         noise = self._config.position_noise_m**2 * gain @ gain.T
         item.covariance = kept @ item.covariance @ kept.T + noise  # Joseph's form stays positive definite
-        weight = max(self._config.smoothing, 1.0 / (item.hits + 1))
+        item.score += max(self._config.smoothing, 1.0 / (item.hits + 1)) * (score - item.score)
+        item.evidence = min(item.evidence + score, self._config.memory)
+        weight = score / item.evidence
         item.size = item.size + weight * (box[3:6] - item.size)
         item.z += weight * (float(box[2]) - item.z)
-        item.score += weight * (score - item.score)
         item.yaw = _heading(item, float(box[6]), weight)
         item.hits += 1
         item.last_seen_us = self._time_us
 
-    def _covered(self, box: FloatArray, label: int) -> bool:
-        """Whether an object stands where the box does: two cannot."""
+    def _covered(self, box: FloatArray, label: ObjectClass, score: float) -> bool:
+        """Whether an object that is at least as likely stands where the box does: two cannot."""
         return any(
-            int(item.label) == label
+            item.label is label
+            and self._weight(item) >= score
             and math.hypot(item.mean[0] - box[0], item.mean[1] - box[1]) < (item.size[1] + box[4]) / 2
             for item in self._objects
         )
@@ -162,6 +207,7 @@ class Tracker:
                 size=box[3:6].copy(),
                 yaw=float(box[6]),
                 score=score,
+                evidence=score,
                 hits=1,
                 last_seen_us=self._time_us,
             )
@@ -191,8 +237,9 @@ def _heading(item: _Object, measured: float, weight: float) -> float:
     return wrap_angle(yaw + math.pi) if speed > 3.0 and backwards else wrap_angle(yaw)
 
 
-def _report(item: _Object, elapsed: float) -> Track:
-    x, y, vx, vy = (float(value) for value in item.mean)
+def _report(item: _Object, velocity: FloatArray, elapsed: float) -> Track:
+    x, y = (float(value) for value in item.mean[:2])
+    vx, vy = (float(value) for value in velocity)
     length, width, height = (float(value) for value in item.size)
     return Track(
         id=item.id,

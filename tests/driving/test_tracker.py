@@ -81,7 +81,7 @@ def test_an_unseen_track_lives_for_a_second() -> None:
 
 
 def test_cars_that_pass_each_other_keep_their_tracks() -> None:
-    tracker = Tracker()
+    tracker = Tracker(TrackerConfig(own_m=0.0))
     for step in range(40):
         here, there = (-20.0 + step, 0.0, 0.0), (20.0 - step, 3.5, math.pi)
         rows = (here, there) if step % 2 else (there, here)
@@ -92,7 +92,7 @@ def test_cars_that_pass_each_other_keep_their_tracks() -> None:
 
 
 def test_an_outlier_neither_starts_a_track_nor_steals_one() -> None:
-    tracker = Tracker()
+    tracker = Tracker(TrackerConfig(own_m=0.0))
     for step in range(20):
         off = 1.7 if step == 12 else 0.0
         tracker.update(seen((1.0 * step, off, 0.0)), Pose(), step * STEP_US)
@@ -106,7 +106,8 @@ def test_a_pedestrian_never_continues_a_car() -> None:
         tracker.update(seen((10.0, 0.0, 0.0)), Pose(), step * STEP_US)
     for step in range(3, 6):
         tracker.update(seen((10.0, 0.0, 0.0), label=ObjectClass.PEDESTRIAN), Pose(), step * STEP_US)
-    assert {track.label for track in tracker.at(5 * STEP_US)} == {ObjectClass.VEHICLE, ObjectClass.PEDESTRIAN}
+    (newer,) = tracker.at(5 * STEP_US)  # and where it stands no car can be any more
+    assert (newer.label, newer.hits) == (ObjectClass.PEDESTRIAN, 3)
 
 
 def test_flipped_headings_do_not_turn_a_track() -> None:
@@ -124,6 +125,64 @@ def test_weak_detections_are_ignored() -> None:
     assert tracker.at(4 * STEP_US) == ()
 
 
+def test_weak_detections_continue_a_track_but_start_none() -> None:
+    tracker = Tracker()
+    for step in range(4):
+        tracker.update(seen((10.0, 0.0, 0.0), score=0.3), Pose(), step * STEP_US)
+    assert tracker.at(3 * STEP_US) == ()
+    for step, score in enumerate((0.6, 0.3, 0.3), start=4):
+        tracker.update(seen((10.0, 0.0, 0.0), score=score), Pose(), step * STEP_US)
+    (track,) = tracker.at(6 * STEP_US)
+    assert track.hits == 3
+
+
+@pytest.mark.parametrize("first", [0, 4])
+def test_of_two_bodies_that_overlap_the_likelier_is_reported(first: int) -> None:
+    tracker = Tracker()
+    for step in range(12):
+        car = np.array([[20.0, 0.0, 1.5, 6.0, 2.4, 3.0, 0.0], [20.5, 2.2, 1.5, 6.0, 2.4, 3.0, 0.1]])
+        scores = np.array([0.8 if step >= first else 0.1, 0.4])
+        tracker.update(Detections(car, scores, np.zeros(2, np.int64)), Pose(), step * STEP_US)
+    (track,) = tracker.at(11 * STEP_US)
+    assert track.y == pytest.approx(0.0, abs=1e-6)
+
+
+def test_bodies_side_by_side_are_both_reported() -> None:
+    tracker = Tracker()
+    for step in range(4):
+        tracker.update(seen((20.0, 0.0, 0.0), (20.0, 1.95, 0.0), (24.55, 0.0, 0.0)), Pose(), step * STEP_US)
+    assert len(tracker.at(3 * STEP_US)) == 3
+
+
+def test_what_stands_has_no_velocity_though_its_boxes_jitter() -> None:
+    moving = 0
+    for seed in range(20):
+        tracker, rng = Tracker(), np.random.default_rng(seed)
+        for step in range(20):
+            x, y = rng.normal(0.0, 0.25, 2)
+            tracker.update(seen((20.0 + x, 5.0 + y, 0.0)), Pose(), step * STEP_US)
+            moving += sum(math.hypot(track.vx, track.vy) > 0 for track in tracker.at(step * STEP_US))
+    assert moving <= 0.02 * 20 * 19
+
+
+def test_the_agent_itself_is_no_track() -> None:
+    tracker = Tracker()
+    for step in range(4):
+        tracker.update(seen((0.4, -0.3, 0.0), (9.0, 0.0, 0.0)), Pose(x=3.0), step * STEP_US)
+    (track,) = tracker.at(3 * STEP_US)
+    assert track.x == pytest.approx(12.0)
+
+
+def test_size_and_heading_follow_the_better_detections() -> None:
+    tracker = Tracker()
+    for step in range(20):
+        good = step % 2 == 0
+        box = np.array([[20.0, 5.0, 0.8, 4.5 if good else 6.5, 1.9, 1.5, 0.0 if good else 0.4]])
+        tracker.update(Detections(box, np.array([0.9 if good else 0.2]), np.zeros(1, np.int64)), Pose(), step * STEP_US)
+    (track,) = tracker.at(19 * STEP_US)
+    assert track.length < 5.0 and track.yaw < 0.1
+
+
 def test_time_runs_forward() -> None:
     tracker = Tracker()
     tracker.update(seen(), Pose(), STEP_US)
@@ -136,3 +195,5 @@ def test_bad_settings_are_refused() -> None:
         TrackerConfig(gate_m=0.0)
     with pytest.raises(ValueError, match="birth_hits"):
         TrackerConfig(birth_hits=0)
+    with pytest.raises(ValueError, match="memory"):
+        TrackerConfig(memory=0.0)
