@@ -26,6 +26,10 @@ class CorridorConfig:
     moving_mps: float = 1.0  # slower vehicles and cyclists stand
     walking_mps: float = 0.6  # slower pedestrians stand
     cut_in_s: float = 0.5  # a vehicle in the corridor after so long is a leader already
+    leader_hits: int = 3  # detections before a track counts as a leader
+    graze_m: float = 0.5  # a leader that reaches less deep into the corridor is taken for its neighbour's error,
+    graze_hits: int = 10  # unless it was seen so often
+    graze_score: float = 0.5  # and so well
 
     def __post_init__(self) -> None:
         if min(self.horizon_s, self.walker_horizon_s, self.step_s, self.view_m) <= 0:
@@ -97,13 +101,18 @@ class Corridor:
         found: list[Leader] = []
         for row, track in enumerate(tracks):
             crosses = abs(math.sin(angle[row, 0])) >= math.sin(self.config.crossing_angle_rad)
-            ahead = s[row, 0] > (self.s_rear + self.s_front) / 2
-            if not (depth[row] > 0).any() or not ahead or (crosses and self._moves(track)):
+            ahead = s[row, 0] > self.s_front
+            if not self._blocks(track, float(depth[row].max())) or not ahead or (crosses and self._moves(track)):
                 continue
             speed = math.hypot(track.vx, track.vy) * math.cos(angle[row, 0]) if self._moves(track) else 0.0
             gap = float(s[row, 0] - half_length[row, 0]) - self.s_front
             found.append(Leader(track, gap, max(0.0, speed)))
         return min(found, key=lambda leader: leader.gap_m, default=None)
+
+    def _blocks(self, track: Track, depth_m: float) -> bool:
+        config = self.config
+        certain = track.hits >= config.graze_hits and track.score >= config.graze_score
+        return track.hits >= config.leader_hits and depth_m > (0.0 if certain else config.graze_m)
 
     def _moves(self, track: Track) -> bool:
         slow = self.config.walking_mps if track.label is ObjectClass.PEDESTRIAN else self.config.moving_mps

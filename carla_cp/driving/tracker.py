@@ -98,7 +98,7 @@ class Tracker:
         pairs += self._associate(rest, np.flatnonzero(~strong), boxes, labels)
         for index, column in pairs:
             self._correct(self._objects[index], boxes[column], float(scores[column]))
-        for column in np.flatnonzero(strong):
+        for column in np.flatnonzero(strong).tolist():
             label, score = ObjectClass(int(labels[column])), float(scores[column])
             if column not in taken and not self._covered(boxes[column], label, score):
                 self._bear(boxes[column], label, score)

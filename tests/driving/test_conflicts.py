@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -100,6 +101,23 @@ def test_a_standing_car_across_the_lane_leads_and_a_crossing_one_does_not() -> N
 def test_an_oncoming_car_in_the_lane_counts_as_standing() -> None:
     leader = CORRIDOR.leader([track(25.0, 0.0, vx=-5.0)])
     assert leader is not None and leader.speed_mps == 0.0
+
+
+def test_a_box_that_only_grazes_the_corridor_must_be_well_known_to_lead() -> None:
+    grazing = replace(track(20.0, 2.0), hits=4)  # reaches 0.3 m into the corridor
+    assert CORRIDOR.leader([grazing]) is None
+    assert CORRIDOR.leader([replace(grazing, hits=20)]) is not None
+    assert CORRIDOR.leader([replace(grazing, hits=20, score=0.4)]) is None
+    assert CORRIDOR.leader([replace(grazing, y=1.7)]) is not None
+
+
+def test_a_track_of_two_hits_does_not_lead_yet() -> None:
+    assert CORRIDOR.leader([replace(track(20.0, 0.0), hits=2)]) is None
+    assert CORRIDOR.leader([replace(track(20.0, 0.0), hits=3)]) is not None
+
+
+def test_what_the_fusion_sees_at_the_ego_itself_does_not_lead() -> None:
+    assert CORRIDOR.leader([track(-1.5, 0.0)]) is None  # world x of the route's s = 48.5, behind the front
 
 
 def test_nothing_known_is_nothing_feared() -> None:
