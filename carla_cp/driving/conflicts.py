@@ -26,7 +26,8 @@ class CorridorConfig:
     moving_mps: float = 1.0  # slower vehicles and cyclists stand
     walking_mps: float = 0.6  # slower pedestrians stand
     cut_in_s: float = 0.5  # a vehicle in the corridor after so long is a leader already
-    leader_hits: int = 3  # detections before a track counts as a leader
+    known_hits: int = 3  # detections before a track counts at all
+    known_score: float = 0.3  # and how well it must be seen
     graze_m: float = 0.5  # a leader that reaches less deep into the corridor is taken for its neighbour's error,
     graze_hits: int = 10  # unless it was seen so often
     graze_score: float = 0.5  # and so well
@@ -68,7 +69,7 @@ class Corridor:
 
     def conflicts(self, tracks: Sequence[Track]) -> tuple[Conflict, ...]:
         """The moving tracks that will cross the corridor, each with when and where."""
-        moving = [track for track in tracks if self._moves(track)]
+        moving = [track for track in tracks if self._moves(track) and self._known(track)]
         if not moving:
             return ()
         times = np.arange(0.0, self.config.horizon_s + 1e-9, self.config.step_s)
@@ -112,7 +113,10 @@ class Corridor:
     def _blocks(self, track: Track, depth_m: float) -> bool:
         config = self.config
         certain = track.hits >= config.graze_hits and track.score >= config.graze_score
-        return track.hits >= config.leader_hits and depth_m > (0.0 if certain else config.graze_m)
+        return self._known(track) and depth_m > (0.0 if certain else config.graze_m)
+
+    def _known(self, track: Track) -> bool:
+        return track.hits >= self.config.known_hits and track.score >= self.config.known_score
 
     def _moves(self, track: Track) -> bool:
         slow = self.config.walking_mps if track.label is ObjectClass.PEDESTRIAN else self.config.moving_mps

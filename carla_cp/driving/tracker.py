@@ -31,6 +31,7 @@ class TrackerConfig:
     speed_along_mps: float = 12.0  # standard deviation of a new object's velocity along its heading
     speed_across_mps: float = 3.0  # and across it
     walking_mps: float = 2.0  # and of a pedestrian's, any direction
+    walking_noise_mps2: float = 1.0  # acceleration noise of a pedestrian
     gate_sigma: float = 4.0  # Mahalanobis distance of an association
     gate_m: float = 4.0  # and its length
     min_score: float = 0.15  # of what continues a track
@@ -132,17 +133,18 @@ class Tracker:
         """The object's velocity, zero where it does not differ from that within its uncertainty."""
         velocity = item.mean[2:]
         squared = float(velocity @ np.linalg.solve(item.covariance[2:, 2:], velocity))
-        stands = item.label is not ObjectClass.PEDESTRIAN and squared < self._config.significance**2
-        return np.zeros(2) if stands else velocity
+        return np.zeros(2) if squared < self._config.significance**2 else velocity
 
     def _predict(self, elapsed: float) -> None:
         motion = np.eye(4)
         motion[0, 2] = motion[1, 3] = elapsed
         push = np.array([[elapsed**2 / 2, 0.0], [0.0, elapsed**2 / 2], [elapsed, 0.0], [0.0, elapsed]])
-        noise = self._config.acceleration_noise_mps2**2 * push @ push.T
+        unit = push @ push.T
         for item in self._objects:
+            walks = item.label is ObjectClass.PEDESTRIAN
+            noise = self._config.walking_noise_mps2 if walks else self._config.acceleration_noise_mps2
             item.mean = motion @ item.mean
-            item.covariance = motion @ item.covariance @ motion.T + noise
+            item.covariance = motion @ item.covariance @ motion.T + noise**2 * unit
 
     def _associate(
         self, rows: IntArray, columns: IntArray, boxes: FloatArray, labels: IntArray

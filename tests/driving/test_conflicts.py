@@ -111,9 +111,12 @@ def test_a_box_that_only_grazes_the_corridor_must_be_well_known_to_lead() -> Non
     assert CORRIDOR.leader([replace(grazing, y=1.7)]) is not None
 
 
-def test_a_track_of_two_hits_does_not_lead_yet() -> None:
-    assert CORRIDOR.leader([replace(track(20.0, 0.0), hits=2)]) is None
-    assert CORRIDOR.leader([replace(track(20.0, 0.0), hits=3)]) is not None
+@pytest.mark.parametrize(("hits", "score", "counts"), [(2, 0.9, False), (3, 0.9, True), (9, 0.25, False)])
+def test_a_track_hardly_seen_does_not_count(hits: int, score: float, counts: bool) -> None:
+    standing = replace(track(20.0, 0.0), hits=hits, score=score)
+    crossing = replace(track(20.0, -30.0, vy=10.0), hits=hits, score=score)
+    assert (CORRIDOR.leader([standing]) is not None) is counts
+    assert (conflict_of(crossing) is not None) is counts
 
 
 def test_what_the_fusion_sees_at_the_ego_itself_does_not_lead() -> None:

@@ -165,6 +165,17 @@ def test_what_stands_has_no_velocity_though_its_boxes_jitter() -> None:
     assert moving <= 0.02 * 20 * 19
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_walker_is_told_from_standing_within_a_second(seed: int) -> None:
+    tracker, rng = Tracker(), np.random.default_rng(seed)
+    for step in range(11):
+        x, y = rng.normal(0.0, 0.15, 2)
+        row = (20.0 + x, 5.0 + 0.14 * step + y, 1.5)
+        tracker.update(seen(row, label=ObjectClass.PEDESTRIAN), Pose(), step * STEP_US)
+    (track,) = tracker.at(10 * STEP_US)
+    assert track.vy == pytest.approx(1.4, abs=0.6)
+
+
 def test_the_agent_itself_is_no_track() -> None:
     tracker = Tracker()
     for step in range(4):
