@@ -131,7 +131,7 @@ class Table:
         weights[int(np.argmax(weights))] += TABLE_TOTAL - int(weights.sum())
         return Table(weights)
 
-    @property
+    @cached_property
     def bits(self) -> FloatArray:
         """What each symbol costs, (symbols,)."""
         return np.asarray(np.log2(TABLE_TOTAL) - np.log2(self.weights))

@@ -112,6 +112,7 @@ class InfocomCodec(Codec[InfocomSymbols]):
         With `corners`, one (row, column) per map, only a window of `side` pillars of each is rated and rebuilt; all are
         multiples of a seed's extent.
         """
+        pillars = pillars.contiguous(memory_format=torch.channels_last)
         mean, spread = self.encoder(pillars)
         divergence = 0.5 * (mean.square() + spread.square() - 1 - 2 * spread.log()).sum(1).mean()
         latent = _steps(mean) * STEP if noise is None else mean + spread * noise
@@ -129,8 +130,9 @@ class InfocomCodec(Codec[InfocomSymbols]):
 
     def symbols(self, pillars: Tensor) -> tuple[IntArray, IntArray, IntArray]:
         """What could be sent of pillars (C, pillars, pillars): latent, flat indices by falling rating, their levels."""
-        mean, _ = self.encoder(pillars[None])
-        rating = self.rater(pillars[None])[0].flatten().cpu().numpy()
+        batch = pillars[None].contiguous(memory_format=torch.channels_last)
+        mean, _ = self.encoder(batch)
+        rating = self.rater(batch)[0].flatten().cpu().numpy()
         worth = np.flatnonzero(np.rint(rating * np.float32(LEVELS)))
         order = worth[np.argsort(-rating[worth], kind="stable")][: math.ceil(SHARE * len(rating))]
         levels = np.rint(rating[order] * np.float32(LEVELS)).astype(np.int64)

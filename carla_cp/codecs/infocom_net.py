@@ -84,7 +84,6 @@ class InformationEncoder(nn.Module):
 
     def forward(self, pillars: Tensor) -> tuple[Tensor, Tensor]:
         value = F.max_pool2d(pillars, self.config.encoder_pool) if self.config.encoder_pool > 1 else pillars
-        value = value.contiguous(memory_format=torch.channels_last)
         value = F.adaptive_max_pool2d(self.blocks(torch.sigmoid(value)), self.config.encoder_side)
         flat = F.elu(self.shrink(value.flatten(1)))
         return self.mean(flat).float(), F.softplus(self.spread(flat)).float().clamp(min=1e-6)
@@ -109,7 +108,7 @@ class MaskNet(nn.Module):
         self.unfold = nn.PixelShuffle(config.pool)
 
     def forward(self, pillars: Tensor) -> Tensor:
-        folded = self.fold(self.stem(pillars.contiguous(memory_format=torch.channels_last)))
+        folded = self.fold(self.stem(pillars))
         mixed = self.mix(folded)
         wide = torch.cat([folded, *(branch(mixed) for branch in self.branches)], dim=1)
         # Starting from where points fell spares the training to find that empty pillars matter little.

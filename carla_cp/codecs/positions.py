@@ -39,13 +39,11 @@ def mask_of(chosen: IntArray, cells: int) -> BoolArray:
 def patterns(mask: BoolArray) -> list[IntArray]:
     """The symbols of each level, root first, of a mask (cells, cells) with at least one cell set."""
     result: list[IntArray] = []
-    level = mask
+    level = mask.view(np.uint8)
     while len(level) > 1:
-        half = len(level) // 2
-        children = level.reshape(half, 2, half, 2).transpose(0, 2, 1, 3).reshape(half, half, 4)
-        codes = children @ _BITS
-        level = codes > 0
-        result.append(codes[level] - 1)
+        codes = level[::2, ::2] | level[::2, 1::2] << 1 | level[1::2, ::2] << 2 | level[1::2, 1::2] << 3
+        result.append(codes[codes > 0].astype(np.int64) - 1)
+        level = (codes > 0).view(np.uint8)
     return result[::-1]
 
 

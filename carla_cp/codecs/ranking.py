@@ -16,7 +16,7 @@ def usefulness(heat: torch.Tensor) -> torch.Tensor:
     """
     top = heat.float().amax(1)
     near = F.max_pool2d(top, 3, 1, 1)
-    far = F.max_pool2d(top, 7, 1, 3)
+    far = F.max_pool2d(F.max_pool2d(top, (7, 1), 1, (3, 0)), (1, 7), 1, (0, 3))
     return 0.2 * top + near + 0.5 * far
 
 
