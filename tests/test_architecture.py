@@ -15,6 +15,8 @@ ROWS = (
     ("options",),
     ("report", "view", "recording", "opv2v", "metrics"),
     ("episode",),
+    ("cooperation",),
+    ("stopwatch",),
     ("world", "perception", "codecs", "link", "driving"),
     ("scenario", "geometry"),
     ("types",),

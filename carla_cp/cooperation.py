@@ -1,0 +1,171 @@
+"""From the team's sweeps to the ego's tracks: views, messages over the link, fusion.
+
+What is captured at one tick is fused at the next with what has arrived by then. The truth passes through to the record
+alone, and to the codec `oracle`: the one place where it enters.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from carla_cp.codecs import PayloadError
+from carla_cp.codecs.base import Codec, Silent
+from carla_cp.codecs.oracle import OracleCodec
+from carla_cp.driving.tracker import Tracker, TrackerConfig
+from carla_cp.geometry import points_in_boxes, relative, transform_boxes
+from carla_cp.link.channel import Link
+from carla_cp.perception.detector import Detector, View
+from carla_cp.stopwatch import Stopwatch
+from carla_cp.types import (
+    AgentName,
+    CodecChoice,
+    Detections,
+    FloatArray,
+    GridSpec,
+    IntArray,
+    Message,
+    Outcome,
+    Perceived,
+    Pose,
+    Scenario,
+    Shared,
+    Sweep,
+    Transmission,
+    TruthObject,
+)
+
+MAX_MESSAGE_AGE_US = 250_000  # an older message is not fused
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Capture:
+    """One capture tick, waiting for its fusion."""
+
+    time_us: int
+    ego_view: View
+    world_from_agent: Pose
+    truth_boxes: FloatArray
+    truth_labels: IntArray
+    oracle: Detections
+
+
+class Cooperation:
+    """One episode's sensing, sharing and fusing; `tracker` holds what the ego knows."""
+
+    def __init__(
+        self, scenario: Scenario, choice: CodecChoice, seed: int, detector: Detector, codec: Codec[Any]
+    ) -> None:
+        self.tracker = Tracker(TrackerConfig())
+        self._detector, self._codec, self._choice = detector, codec, choice
+        self._ego = AgentName(scenario.ego.rolename)
+        self._link = Link(scenario.channel, zlib.crc32(f"link {scenario.seed} {seed}".encode()))
+        self._pending: _Capture | None = None
+        self._returns: dict[int, int] = {}
+        self._sequence = 0
+        self._settled: list[Transmission] = []
+
+    # ------------------------------------------------------------------------------------------------- capture
+
+    def capture(self, sweeps: Sequence[Sweep], objects: Sequence[TruthObject], clock: Stopwatch) -> None:
+        """Turns the tick's sweeps, if any, into views and messages on the link."""
+        if not sweeps:
+            return
+        own, *partners = sweeps
+        self._count_returns(sweeps, objects)
+        clock.lap("sense")
+        views = self._detector.views([own] if isinstance(self._codec, Silent) else sweeps)
+        clock.lap("detect")
+        for view, sweep in zip(views[1:], partners, strict=False):
+            self._transmit(view, sweep, own)
+        clock.lap("encode")
+        world_from_agent = views[0].world_from_agent
+        boxes, labels, seen = self._truth_in_range(objects, world_from_agent)
+        oracle = Detections(boxes, np.ones(len(boxes)), labels)
+        self._pending = _Capture(own.time_us, views[0], world_from_agent, boxes[seen], labels[seen], oracle)
+
+    def _transmit(self, view: View, sweep: Sweep, own: Sweep) -> None:
+        payload = self._codec.encode(view, self._choice.budget_bytes)
+        message = Message(sweep.agent, self._ego, self._sequence, sweep.time_us, payload)
+        self._sequence += 1
+        here, there = sweep.world_from_lidar, own.world_from_lidar
+        self._link.send(message, float(np.hypot(here.x - there.x, here.y - there.y)))
+
+    def _count_returns(self, sweeps: Sequence[Sweep], objects: Sequence[TruthObject]) -> None:
+        boxes = np.array([item.box for item in objects]).reshape(-1, 7)
+        counts = np.zeros(len(objects), np.int64)
+        for sweep in sweeps:
+            lidar_from_world = relative(sweep.world_from_lidar, Pose())
+            counts += points_in_boxes(sweep.points.astype(np.float64), transform_boxes(lidar_from_world, boxes))
+        self._returns = {item.id: int(count) for item, count in zip(objects, counts, strict=True)}
+
+    def _truth_in_range(
+        self, objects: Sequence[TruthObject], world_from_agent: Pose
+    ) -> tuple[FloatArray, IntArray, npt.NDArray[np.bool_]]:
+        """Boxes (M, 7) and labels of all road users in the detector's range, in the ego's agent frame; who was seen."""
+        users = [item for item in objects if item.label is not None]
+        boxes = np.array([item.box for item in users]).reshape(-1, 7)
+        boxes = transform_boxes(relative(world_from_agent, Pose()), boxes)
+        inside = np.abs(boxes[:, :2]).max(axis=1, initial=0.0) < GridSpec().half_extent_m
+        labels = np.array([int(item.label or 0) for item in users], np.int64)
+        seen = np.array([self._returns[item.id] > 0 for item in users], bool)
+        return boxes[inside], labels[inside], seen[inside]
+
+    def with_returns(self, objects: Sequence[TruthObject]) -> tuple[TruthObject, ...]:
+        """The objects with their LiDAR returns at the newest capture."""
+        return tuple(replace(item, returns=self._returns.get(item.id, 0)) for item in objects)
+
+    # -------------------------------------------------------------------------------------------------- fusion
+
+    def fuse(self, now: int, clock: Stopwatch) -> Perceived | None:
+        """Fuses the capture that waits with the messages that have arrived, and updates the tracker."""
+        capture, self._pending = self._pending, None
+        if capture is None:
+            return None
+        shared = self._receive(now)
+        clock.lap("decode")
+        if isinstance(self._codec, OracleCodec):
+            detections = capture.oracle
+        else:
+            detections = self._detector.finish(capture.ego_view, shared)
+        self.tracker.update(detections, capture.world_from_agent, capture.time_us)
+        clock.lap("detect")
+        return Perceived(
+            capture.time_us, capture.world_from_agent, detections, capture.truth_boxes, capture.truth_labels
+        )
+
+    def _receive(self, now: int) -> list[Shared]:
+        """The newest fresh message of every sender, by sender."""
+        newest: dict[AgentName, Shared] = {}
+        for delivery in self._link.receive(now):
+            outcome = delivery.transmission.outcome
+            if delivery.message_payload is not None:
+                shared = self._decode(delivery.message_payload)
+                outcome = Outcome.REJECTED if shared is None else self._timeliness(shared, now)
+                if shared is not None and outcome is Outcome.DELIVERED:
+                    newest[delivery.transmission.sender] = shared
+            self._settled.append(replace(delivery.transmission, outcome=outcome))
+        return [newest[name] for name in sorted(newest)]
+
+    def _decode(self, payload: bytes) -> Shared | None:
+        try:
+            shared: Shared = self._codec.decode(payload)
+        except PayloadError:
+            return None
+        return shared
+
+    @staticmethod
+    def _timeliness(shared: Shared, now: int) -> Outcome:
+        return Outcome.DELIVERED if now - shared.time_us <= MAX_MESSAGE_AGE_US else Outcome.LATE
+
+    def settled(self, last: bool) -> tuple[Transmission, ...]:
+        """The transmissions whose fate was decided since the last call; at the last tick, those still on their way."""
+        settled, self._settled = self._settled, []
+        if last:
+            settled += [replace(item.transmission, outcome=Outcome.LATE) for item in self._link.pending]
+        return tuple(settled)
