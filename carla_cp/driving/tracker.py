@@ -109,7 +109,8 @@ class Tracker:
         """The confirmed tracks, by falling age, each moved on to `now_us` with its velocity; none overlap."""
         elapsed = (now_us - self._time_us) * 1e-6
         confirmed = [item for item in self._objects if item.hits >= self._config.birth_hits]
-        return tuple(_report(item, self._velocity(item), elapsed) for item in self._real(confirmed))
+        real = self._real(confirmed)
+        return tuple(_report(item, self._velocity(item), self._weight(item), elapsed) for item in real)
 
     def _real(self, objects: list[_Object]) -> list[_Object]:
         """The objects, in their order, without those that overlap one of more weight."""
@@ -239,7 +240,7 @@ def _heading(item: _Object, measured: float, weight: float) -> float:
     return wrap_angle(yaw + math.pi) if speed > 3.0 and backwards else wrap_angle(yaw)
 
 
-def _report(item: _Object, velocity: FloatArray, elapsed: float) -> Track:
+def _report(item: _Object, velocity: FloatArray, score: float, elapsed: float) -> Track:
     x, y = (float(value) for value in item.mean[:2])
     vx, vy = (float(value) for value in velocity)
     length, width, height = (float(value) for value in item.size)
@@ -257,5 +258,5 @@ def _report(item: _Object, velocity: FloatArray, elapsed: float) -> Track:
         height=height,
         hits=item.hits,
         last_seen_us=item.last_seen_us,
-        score=item.score,
+        score=score,
     )

@@ -75,7 +75,8 @@ def test_an_unseen_track_lives_for_a_second() -> None:
         tracker.update(seen((10.0, 0.0, 0.0)), Pose(), step * STEP_US)
     for step in range(4, 14):
         tracker.update(seen(), Pose(), step * STEP_US)
-    assert len(tracker.at(13 * STEP_US)) == 1
+    (track,) = tracker.at(13 * STEP_US)
+    assert track.score == pytest.approx(0.4)  # half, after a second unseen
     tracker.update(seen(), Pose(), 14 * STEP_US)
     assert tracker.at(14 * STEP_US) == ()
 
