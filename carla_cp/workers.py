@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import queue
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from multiprocessing.queues import Queue
 
@@ -69,9 +72,18 @@ def _next(done: Queue[Finished], workers: Sequence[BaseProcess]) -> Finished:
 
 
 def _work(options: RunOptions, todo: Queue[Task | None], done: Queue[Finished]) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         with open_session(options) as session:
             while (task := todo.get()) is not None:
                 done.put(play(session, task, lambda record: None))
     except KeyboardInterrupt:
         return
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed must not play on; its server ends with it."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)

@@ -165,6 +165,24 @@ def test_an_interrupt_stops_everything_and_keeps_what_is_finished(tmp_path: Path
     assert not list(out.rglob("*.part*"))
 
 
+def test_a_killed_run_leaves_no_worker_and_no_server(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "carla_cp.run", str(INTERSECTION), "--codec", "none", "--seeds", "0-9"]
+    process = subprocess.Popen(
+        [*command, "--jobs", "2", "--out", str(tmp_path / "run")], cwd=ROOT, start_new_session=True
+    )
+    deadline = time.monotonic() + 120
+    descendants: list[int] = []
+    while len(descendants) < 5 and time.monotonic() < deadline:  # resource tracker, two workers, a server of each
+        time.sleep(0.2)
+        children = _children(process.pid)
+        descendants = children + [grandchild for child in children for grandchild in _children(child)]
+    process.kill()
+    process.wait()
+    while any(_alive(child) for child in descendants) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(descendants) >= 5 and not any(_alive(child) for child in descendants)
+
+
 def _children(pid: int) -> list[int]:
     listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
     return [int(line) for line in listed.stdout.split()]
