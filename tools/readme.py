@@ -25,7 +25,7 @@ def closed_loop(path: Path) -> str:
     lines = [
         f"Closed loop, by `{run['command']}`:",
         "",
-        "| codec | budget [B] | episodes | collision rate (95 %) | AP@0.5 | AP@0.7 | bytes per message | driving score |",
+        "| codec | budget [B] | episodes | collisions (95 %) | AP@0.5 | AP@0.7 | bytes per message | score |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in run["comparison"]:
