@@ -11,7 +11,8 @@ have 70 M (`infocom_net.PAPER`). The mask gates several channels by gain and shi
 its own output layer in place of the detector's, and starts from where points fell. New: what the paper sends as 32-bit
 floats leaves as integers of step 0.5, coded with one table per dimension; the positions of the kept pillars are in the
 message, as a quadtree; levels are entropy coded and level 0 is not sent; under a budget fewer pillars leave, and the
-latent stays away where it would take more than a third. A pillar is valid within 2.4 m of a kept one.
+latent stays away where it would take more than a third. A pillar is valid within 2.4 m of a kept one. Training adds a
+price for rating pillars where the frozen detector sees no object: top-k alone would never tell them apart.
 """
 
 from __future__ import annotations
