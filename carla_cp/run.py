@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def rescore(out: Path, command: str) -> int:
     if not recordings:
         raise OptionError(f"--rescore {out}: no .ticks below {out / 'episodes'}; run with --keep-ticks first")
     episodes = [read_ticks(path) for path in tqdm(recordings, unit="episode", dynamic_ncols=True)]
-    results = [_save(out, episode, keep_ticks=False) for episode in episodes]
+    results = [_score_again(out, episode) for episode in episodes]
     _conclude(out, RunInfo(__version__, "recorded", "none", command), results)
     return 0
 
@@ -103,6 +104,17 @@ def _save(out: Path, episode: Episode, keep_ticks: bool) -> StoredEpisode:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_ticks(path.with_suffix(".ticks"), episode)
     stored = StoredEpisode(summarise(episode, episode.hazard), trace(episode.records, episode.hazard))
+    write_episode(path, stored)
+    return stored
+
+
+def _score_again(out: Path, episode: Episode) -> StoredEpisode:
+    """Scores a recorded episode and writes it; wall times are not recorded, so those of the old result stay."""
+    path = episode_path(out, episode.scenario, episode.codec, episode.seed)
+    stored = StoredEpisode(summarise(episode, episode.hazard), trace(episode.records, episode.hazard))
+    if path.is_file():
+        old = read_episode(path).summary
+        stored = replace(stored, summary=replace(stored.summary, wall_s=old.wall_s, latency_ms=old.latency_ms))
     write_episode(path, stored)
     return stored
 
