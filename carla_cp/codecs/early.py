@@ -25,9 +25,11 @@ Z_MIN_M = -1.0
 MAX_POINTS = 1 << 17
 ROAD_M = 0.2  # what lies lower is road
 _PREFIX = struct.Struct("<BBHI")  # sensor height [0.1 m], attenuation [1e-4 / m], words of lengths, points
-_LENGTHS = 29  # bit lengths 0 to 28 of gaps below SIDE * SIDE * LAYERS = 2**28
-_DECAY = 0.72  # of the share of gaps from one bit length to the next, measured on OPV2V-like sweeps
-_TABLE = Table.from_counts(_DECAY ** np.arange(_LENGTHS))
+# How often each bit length, 0 to 28, of gaps below SIDE * SIDE * LAYERS = 2**28 came up in 10,000 of training sweeps.
+_SEEN = (1329, 429, 513, 270, 105, 30, 2657, 839, 756, 728, 659, 508, 373, 271, 172, 80, 28, 217, 26, 8, 2, 1) + 7 * (
+    1,
+)
+_TABLE = Table.from_counts(_SEEN)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
