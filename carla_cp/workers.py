@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from multiprocessing import connection
-from multiprocessing.process import BaseProcess
-from multiprocessing.queues import Queue
+from multiprocessing.connection import Connection
 
 from carla_cp.options import RunOptions
 from carla_cp.session import Session, Task, open_session
 from carla_cp.types import Episode, TickRecord
 from carla_cp.world import WorldError
 
-POLL_S = 0.5
+ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,41 +44,80 @@ def play(session: Session, task: Task, watch: Callable[[TickRecord], None]) -> F
 
 
 def play_in_processes(options: RunOptions, tasks: Sequence[Task]) -> Iterator[Finished]:
-    """Plays the tasks in `options.jobs` processes, in no fixed order; none of them outlives this generator."""
-    context = multiprocessing.get_context("spawn")
-    todo: Queue[Task | None] = context.Queue()
-    done: Queue[Finished] = context.Queue()
-    for task in [*tasks, *[None] * options.jobs]:
-        todo.put(task)
-    workers = [context.Process(target=_work, args=(options, todo, done), daemon=True) for _ in range(options.jobs)]
-    for worker in workers:
-        worker.start()
-    try:
-        for _ in tasks:
-            yield _next(done, workers)
-    finally:
+    """Plays the tasks in `options.jobs` processes, in no fixed order; none of them outlives this generator.
+
+    A process that dies in the middle of a task (the CARLA client is native code) is replaced, and its task played
+    again, up to ATTEMPTS times.
+    """
+    with open_session(options):  # bad input is told once, by us, before any process starts
+        pass
+    waiting = deque((task, 1) for task in tasks)
+    with ExitStack() as stack:
+        workers = [_Worker(options) for _ in range(min(options.jobs, len(tasks)))]
         for worker in workers:
-            worker.terminate()
-            worker.join()
+            stack.callback(worker.stop)
+            worker.give(waiting)
+        busy = [worker for worker in workers if worker.task is not None]
+        while busy:
+            ready = connection.wait([worker.pipe for worker in busy])
+            for worker in [worker for worker in busy if worker.pipe in ready]:
+                finished = worker.take(waiting)
+                if finished is not None:
+                    yield finished
+                worker.give(waiting)
+            busy = [worker for worker in workers if worker.task is not None]
 
 
-def _next(done: Queue[Finished], workers: Sequence[BaseProcess]) -> Finished:
-    while True:
+class _Worker:
+    """One process with a session of its own, and the task it plays."""
+
+    def __init__(self, options: RunOptions) -> None:
+        self._options = options
+        self.task: Task | None = None
+        self._attempt = 0
+        self._start()
+
+    def _start(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_work, args=(self._options, theirs), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def give(self, waiting: deque[tuple[Task, int]]) -> None:
+        """Starts the next task that waits, if any."""
+        self.task = None
+        if waiting:
+            self.task, self._attempt = waiting.popleft()
+            self.pipe.send(self.task)
+
+    def take(self, waiting: deque[tuple[Task, int]]) -> Finished | None:
+        """What came of the task; None when the process died and the task waits again."""
+        assert self.task is not None
         try:
-            return done.get(timeout=POLL_S)
-        except queue.Empty:
-            if not any(worker.is_alive() for worker in workers):
-                raise WorldError("all worker processes ended early; run again with --resume") from None
+            finished: Finished = self.pipe.recv()
+        except (EOFError, ConnectionError):
+            self.stop()
+            status = self._process.exitcode
+            self._start()
+            if self._attempt < ATTEMPTS:
+                waiting.append((self.task, self._attempt + 1))
+                return None
+            return Finished(self.task, None, f"its process ended {ATTEMPTS} times, the last time with status {status}")
+        return finished
+
+    def stop(self) -> None:
+        """Ends the process; its server ends with it."""
+        self._process.terminate()
+        self._process.join()
+        self.pipe.close()
 
 
-def _work(options: RunOptions, todo: Queue[Task | None], done: Queue[Finished]) -> None:
+def _work(options: RunOptions, tasks: Connection[Finished, Task]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    try:
-        with open_session(options) as session:
-            while (task := todo.get()) is not None:
-                done.put(play(session, task, lambda record: None))
-    except KeyboardInterrupt:
-        return
+    with suppress(KeyboardInterrupt, EOFError), open_session(options) as session:
+        while True:
+            tasks.send(play(session, tasks.recv(), lambda record: None))
 
 
 def _end_with_parent() -> None:

@@ -86,6 +86,7 @@ class World:
 
     def load(self, map_file: Path) -> None:
         """Replaces the world by the OpenDRIVE file's, empty and in synchronous mode."""
+        self._clear()
         text = map_file.read_text(encoding="utf-8")
         parameters = carla.OpendriveGenerationParameters(
             vertex_distance=2.0,
@@ -358,15 +359,21 @@ class World:
         """Leaves the server usable for others: sensors stopped, our actors destroyed, asynchronous mode."""
         if self._world is None:
             return
-        sensors = [*(lidar.actor for lidar in self._lidars), *self._sensors]
-        for sensor in sensors:
-            sensor.stop()
-        actors = [*sensors, *(body.actor for body in self._bodies.values())]
-        self._client.apply_batch_sync([carla.command.DestroyActor(actor.id) for actor in actors], False)
+        self._clear()
         settings = self._world.get_settings()
         settings.synchronous_mode, settings.fixed_delta_seconds = False, None
         self._world.apply_settings(settings)
         self._world = None
+
+    def _clear(self) -> None:
+        """Stops our sensors and destroys our actors; the client crashes now and then when a world ends under them."""
+        sensors = [*(lidar.actor for lidar in self._lidars), *self._sensors]
+        for sensor in sensors:
+            sensor.stop()
+        actors = [*sensors, *(body.actor for body in self._bodies.values())]
+        if actors:
+            self._client.apply_batch_sync([carla.command.DestroyActor(actor.id) for actor in actors], False)
+        self._bodies, self._lidars, self._sensors, self._lights = {}, [], [], {}
 
 
 def _label(blueprint: carla.ActorBlueprint) -> ObjectClass | None:
