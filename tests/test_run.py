@@ -183,6 +183,20 @@ def test_a_killed_run_leaves_no_worker_and_no_server(tmp_path: Path) -> None:
     assert len(descendants) >= 5 and not any(_alive(child) for child in descendants)
 
 
+def test_a_worker_that_is_killed_is_replaced_and_nothing_is_lost(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "carla_cp.run", str(INTERSECTION), "--codec", "none", "--seeds", "0-2", *SHORT]
+    process = subprocess.Popen([*command, "--jobs", "2", "--out", str(out)], cwd=ROOT, start_new_session=True)
+    deadline = time.monotonic() + 120
+    owners: list[int] = []
+    while not owners and time.monotonic() < deadline:
+        time.sleep(0.1)
+        owners = [child for child in _children(process.pid) if _children(child)]  # a worker owns a server
+    os.kill(owners[0], signal.SIGKILL)
+    assert process.wait(timeout=200) == 0
+    assert [item["seed"] for item in json.loads((out / "summary.json").read_text())["episodes"]] == [0, 1, 2]
+
+
 def _children(pid: int) -> list[int]:
     listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
     return [int(line) for line in listed.stdout.split()]
