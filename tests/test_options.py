@@ -75,9 +75,7 @@ def test_a_screenshot_may_name_its_time() -> None:
         ([INTERSECTION, "--screenshot", "a.png@soon"], OptionError, "soon"),
     ],
 )
-def test_each_mistake_gives_one_line_with_the_mend(
-    arguments: list[str], error: type[Exception], message: str
-) -> None:
+def test_each_mistake_gives_one_line_with_the_mend(arguments: list[str], error: type[Exception], message: str) -> None:
     with pytest.raises(error) as caught:
         options(*arguments)
     assert message in str(caught.value) and "\n" not in str(caught.value)

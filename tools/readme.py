@@ -1,6 +1,6 @@
 """Puts measured results into the README, between its `<!-- results -->` marks.
 
-    python tools/readme.py runs/intersection/summary.json
+python tools/readme.py runs/intersection/summary.json
 """
 
 from __future__ import annotations
