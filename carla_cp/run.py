@@ -103,15 +103,19 @@ def _save(out: Path, episode: Episode, keep_ticks: bool) -> StoredEpisode:
     if keep_ticks:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_ticks(path.with_suffix(".ticks"), episode)
-    stored = StoredEpisode(summarise(episode, episode.hazard), trace(episode.records, episode.hazard))
+    stored = _scored(episode)
     write_episode(path, stored)
     return stored
+
+
+def _scored(episode: Episode) -> StoredEpisode:
+    return StoredEpisode(summarise(episode, episode.hazard), trace(episode.records, episode.hazard))
 
 
 def _score_again(out: Path, episode: Episode) -> StoredEpisode:
     """Scores a recorded episode and writes it; wall times are not recorded, so those of the old result stay."""
     path = episode_path(out, episode.scenario, episode.codec, episode.seed)
-    stored = StoredEpisode(summarise(episode, episode.hazard), trace(episode.records, episode.hazard))
+    stored = _scored(episode)
     if path.is_file():
         old = read_episode(path).summary
         stored = replace(stored, summary=replace(stored.summary, wall_s=old.wall_s, latency_ms=old.latency_ms))
