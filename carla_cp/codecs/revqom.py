@@ -97,8 +97,12 @@ class RevqomCodec(Codec[RevqomSymbols]):
         vectors = latent.permute(0, 2, 3, 1).flatten(0, 2)
         indices = self.quantiser.search(vectors.detach(), stages or self.config.stages)
         coded = self.quantiser.look_up(indices).view(len(features), *features.shape[2:], -1).permute(0, 3, 1, 2)
-        result: Tensor = self.up(latent + (coded - latent).detach() if self.training else coded)
-        return result
+        return self._expand(latent + (coded - latent).detach() if self.training else coded)
+
+    def _expand(self, coded: Tensor) -> Tensor:
+        """Features (B, C, cells, cells) of latents; of one memory layout, since another may round otherwise."""
+        features: Tensor = self.up(coded.contiguous())
+        return features
 
     def body(self, view: ViewLike, room: int | None) -> bytes:
         """Every cell and stage, or the best choice that fits."""
@@ -178,7 +182,7 @@ class RevqomCodec(Codec[RevqomSymbols]):
         mask = torch.from_numpy(symbols.mask).to(device)
         coded = torch.zeros(*mask.shape, self.config.width, device=device)
         coded[mask] = self.quantiser.look_up(torch.from_numpy(symbols.indices).to(device))
-        features = self.up(coded.permute(2, 0, 1)[None])[0] * mask
+        features = self._expand(coded.permute(2, 0, 1)[None])[0] * mask
         return Shared(
             sender=header.sender,
             time_us=header.time_us,
