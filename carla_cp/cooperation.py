@@ -7,7 +7,8 @@ alone, and to the codec `oracle`: the one place where it enters.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +20,8 @@ from carla_cp.codecs.base import Codec, Silent
 from carla_cp.codecs.oracle import OracleCodec
 from carla_cp.driving.tracker import Tracker, TrackerConfig
 from carla_cp.geometry import points_in_boxes, relative, transform_boxes
-from carla_cp.link.channel import Link
+from carla_cp.link.channel import Delivery, Link
+from carla_cp.link.graph import connectivity, heard_by
 from carla_cp.perception.detector import Detector, View
 from carla_cp.stopwatch import Stopwatch
 from carla_cp.types import (
@@ -35,6 +37,7 @@ from carla_cp.types import (
     Pose,
     Scenario,
     Shared,
+    Stage,
     Sweep,
     Transmission,
     TruthObject,
@@ -55,15 +58,36 @@ class _Capture:
     oracle: Detections
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Look:
+    """What one agent made of its own sweep."""
+
+    sweep: Sweep
+    view: View
+    payload: bytes  # b"" of the ego, and of one that has nothing to say
+    returns: IntArray  # in each object's box
+
+
 class Cooperation:
-    """One episode's sensing, sharing and fusing; `tracker` holds what the ego knows."""
+    """One episode's sensing, sharing and fusing; `tracker` holds what the ego knows.
+
+    Agents work side by side in `pool`, each in one thread, so that the bits do not depend on the number of cores.
+    """
 
     def __init__(
-        self, scenario: Scenario, choice: CodecChoice, seed: int, detector: Detector, codec: Codec[Any]
+        self,
+        scenario: Scenario,
+        choice: CodecChoice,
+        seed: int,
+        detector: Detector,
+        codec: Codec[Any],
+        pool: Executor,
     ) -> None:
+        self._pool = pool
         self.tracker = Tracker(TrackerConfig())
         self._detector, self._codec, self._choice = detector, codec, choice
         self._ego = AgentName(scenario.ego.rolename)
+        self._range_m = scenario.channel.range_m
         self._link = Link(scenario.channel, zlib.crc32(f"link {scenario.seed} {seed}".encode()))
         self._pending: _Capture | None = None
         self._returns: dict[int, int] = {}
@@ -72,37 +96,45 @@ class Cooperation:
 
     # ------------------------------------------------------------------------------------------------- capture
 
-    def capture(self, sweeps: Sequence[Sweep], objects: Sequence[TruthObject], clock: Stopwatch) -> None:
-        """Turns the tick's sweeps, if any, into views and messages on the link."""
-        if not sweeps:
-            return
-        own, *partners = sweeps
-        self._count_returns(sweeps, objects)
+    def capture(self, sweeps: Iterable[Sweep], objects: Sequence[TruthObject], clock: Stopwatch) -> tuple[Sweep, ...]:
+        """Turns the tick's sweeps, the ego's first, into views and messages on the link; returns them."""
+        boxes = np.array([item.box for item in objects]).reshape(-1, 7)
+        jobs = [self._pool.submit(self._look, sweep, boxes) for sweep in sweeps]
         clock.lap("sense")
-        views = self._detector.views([own] if isinstance(self._codec, Silent) else sweeps)
-        clock.lap("detect")
-        for view, sweep in zip(views[1:], partners, strict=False):
-            self._transmit(view, sweep, own)
+        looks = [job.result() for job in jobs]
+        if looks:
+            if not isinstance(self._codec, Silent):
+                self._transmit(looks)
+            counts = np.sum([look.returns for look in looks], axis=0)
+            self._returns = {item.id: int(count) for item, count in zip(objects, counts, strict=True)}
+            self._pending = self._to_fuse(looks[0], objects)
         clock.lap("encode")
-        world_from_agent = views[0].world_from_agent
+        return tuple(look.sweep for look in looks)
+
+    def _look(self, sweep: Sweep, boxes: FloatArray) -> _Look:
+        view = self._detector.view(sweep)
+        payload = b""
+        if sweep.agent != self._ego:
+            payload = self._codec.encode(view, self._choice.budget_bytes)
+        elif not isinstance(self._codec, OracleCodec) and self._codec.tap is not Stage.POINTS:
+            _ = view.bev  # wanted when the messages have come; computed here, beside the partners' views
+        in_lidar = transform_boxes(relative(sweep.world_from_lidar, Pose()), boxes)
+        return _Look(sweep, view, payload, points_in_boxes(sweep.points.astype(np.float64), in_lidar))
+
+    def _transmit(self, looks: Sequence[_Look]) -> None:
+        graph = connectivity([(look.sweep.agent, look.sweep.world_from_lidar) for look in looks], self._range_m)
+        heard = heard_by(graph, self._ego)
+        for look in looks:
+            if look.sweep.agent != self._ego:
+                message = Message(look.sweep.agent, self._ego, self._sequence, look.sweep.time_us, look.payload)
+                self._link.send(message, message.sender in heard)
+                self._sequence += 1
+
+    def _to_fuse(self, own: _Look, objects: Sequence[TruthObject]) -> _Capture:
+        world_from_agent = own.view.world_from_agent
         boxes, labels, seen = self._truth_in_range(objects, world_from_agent)
         oracle = Detections(boxes, np.ones(len(boxes)), labels)
-        self._pending = _Capture(own.time_us, views[0], world_from_agent, boxes[seen], labels[seen], oracle)
-
-    def _transmit(self, view: View, sweep: Sweep, own: Sweep) -> None:
-        payload = self._codec.encode(view, self._choice.budget_bytes)
-        message = Message(sweep.agent, self._ego, self._sequence, sweep.time_us, payload)
-        self._sequence += 1
-        here, there = sweep.world_from_lidar, own.world_from_lidar
-        self._link.send(message, float(np.hypot(here.x - there.x, here.y - there.y)))
-
-    def _count_returns(self, sweeps: Sequence[Sweep], objects: Sequence[TruthObject]) -> None:
-        boxes = np.array([item.box for item in objects]).reshape(-1, 7)
-        counts = np.zeros(len(objects), np.int64)
-        for sweep in sweeps:
-            lidar_from_world = relative(sweep.world_from_lidar, Pose())
-            counts += points_in_boxes(sweep.points.astype(np.float64), transform_boxes(lidar_from_world, boxes))
-        self._returns = {item.id: int(count) for item, count in zip(objects, counts, strict=True)}
+        return _Capture(own.sweep.time_us, own.view, world_from_agent, boxes[seen], labels[seen], oracle)
 
     def _truth_in_range(
         self, objects: Sequence[TruthObject], world_from_agent: Pose
@@ -132,7 +164,7 @@ class Cooperation:
         if isinstance(self._codec, OracleCodec):
             detections = capture.oracle
         else:
-            detections = self._detector.finish(capture.ego_view, shared)
+            detections = self._detector.finish(capture.ego_view, shared, self._pool)
         self.tracker.update(detections, capture.world_from_agent, capture.time_us)
         clock.lap("detect")
         return Perceived(
@@ -142,19 +174,22 @@ class Cooperation:
     def _receive(self, now: int) -> list[Shared]:
         """The newest fresh message of every sender, by sender."""
         newest: dict[AgentName, Shared] = {}
-        for delivery in self._link.receive(now):
+        deliveries = self._link.receive(now)
+        for delivery, shared in zip(deliveries, self._pool.map(self._decode, deliveries), strict=True):
             outcome = delivery.transmission.outcome
             if delivery.message_payload is not None:
-                shared = self._decode(delivery.message_payload)
                 outcome = Outcome.REJECTED if shared is None else self._timeliness(shared, now)
                 if shared is not None and outcome is Outcome.DELIVERED:
                     newest[delivery.transmission.sender] = shared
             self._settled.append(replace(delivery.transmission, outcome=outcome))
         return [newest[name] for name in sorted(newest)]
 
-    def _decode(self, payload: bytes) -> Shared | None:
+    def _decode(self, delivery: Delivery) -> Shared | None:
+        """What arrived, or None where nothing did or nothing could be read."""
+        if delivery.message_payload is None:
+            return None
         try:
-            shared: Shared = self._codec.decode(payload)
+            shared: Shared = self._codec.decode(delivery.message_payload)
         except PayloadError:
             return None
         return shared

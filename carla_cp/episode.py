@@ -8,6 +8,7 @@ tell them apart.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
@@ -43,14 +44,23 @@ ARRIVAL_M = 2.0  # before the route's end
 
 
 def run_episode(
-    world: World, scenario: Scenario, choice: CodecChoice, seed: int, detector: Detector, codec: Codec[Any]
+    world: World,
+    scenario: Scenario,
+    choice: CodecChoice,
+    seed: int,
+    detector: Detector,
+    codec: Codec[Any],
+    pool: Executor,
 ) -> Generator[TickRecord, None, EpisodeEnd]:
-    """Drives one episode of a drawn scenario in a freshly loaded world; yields every tick, returns why it ended."""
+    """Drives one episode of a drawn scenario in a freshly loaded world; yields every tick, returns why it ended.
+
+    What each agent makes of its sweep is computed in `pool`.
+    """
     roads = Roads(world.map)
     line = roads.trace([scenario.ego.start, *scenario.route])
     route = Route(line)
     world.spawn(scenario, seed)
-    team = Cooperation(scenario, choice, seed, detector, codec)
+    team = Cooperation(scenario, choice, seed, detector, codec, pool)
     planner = Planner(PlannerConfig(cruise_mps=scenario.ego.speed_mps), route)
     traffic = Traffic(scenario.actors, {spec.rolename: roads.stop_lines(_path(spec)) for spec in _movers(scenario)})
     stop_lines = roads.stop_lines(line)
@@ -61,10 +71,9 @@ def run_episode(
         clock = Stopwatch()
         now = world.tick()
         ego, objects, signals = world.odometry(), world.objects(), world.signals()
-        sweeps = world.sweeps()
         clock.lap("sense")
         perceived = team.fuse(now, clock)
-        team.capture(sweeps, objects, clock)
+        sweeps = team.capture(world.sweeps(), objects, clock)
         s, _ = route.project(ego.pose.x, ego.pose.y, s)
         light = lane_light(route, s + ego.length / 2, stop_lines, signals)
         tracks = team.tracker.at(now)

@@ -120,15 +120,16 @@ def box_corners(boxes: FloatArray) -> FloatArray:
 def points_in_boxes(points: FloatArray, boxes: FloatArray, grow_m: float = 0.0) -> IntArray:
     """How many of the points (N, 3) lie in each of the boxes (M, 7), each side moved outwards by `grow_m`: (M,)."""
     counts = np.zeros(len(boxes), np.int64)
+    columns = np.ascontiguousarray(points[:, :3].T)  # compared many times, which strided memory would slow
     for index, (x, y, z, length, width, height, yaw) in enumerate(boxes):
         reach = math.hypot(length, width) / 2 + grow_m
-        near = (np.abs(points[:, 0] - x) <= reach) & (np.abs(points[:, 1] - y) <= reach)
-        candidates = points[near]
-        dx, dy = candidates[:, 0] - x, candidates[:, 1] - y
+        near = np.flatnonzero((np.abs(columns[0] - x) <= reach) & (np.abs(columns[1] - y) <= reach))
+        at_x, at_y, at_z = columns[:, near]
+        dx, dy = at_x - x, at_y - y
         along = dx * math.cos(yaw) + dy * math.sin(yaw)
         across = dy * math.cos(yaw) - dx * math.sin(yaw)
         inside = (np.abs(along) <= length / 2 + grow_m) & (np.abs(across) <= width / 2 + grow_m)
-        inside &= np.abs(candidates[:, 2] - z) <= height / 2 + grow_m
+        inside &= np.abs(at_z - z) <= height / 2 + grow_m
         counts[index] = int(inside.sum())
     return counts
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,13 +15,14 @@ import torch
 from carla_cp.codecs import load_codec
 from carla_cp.codecs.base import Codec
 from carla_cp.episode import run_episode
+from carla_cp.heap import keep_freed_memory
 from carla_cp.options import RunOptions
 from carla_cp.perception.detector import Detector, load_detector
 from carla_cp.scenario import draw_scenario
 from carla_cp.types import CodecChoice, Episode, Scenario, TickRecord
 from carla_cp.world import World, embedded_server
 
-EPISODE_THREADS = 2  # torch's, the same on every machine: sums depend on how they are split
+EPISODE_THREADS = 1  # of torch in one operation: a sum depends on how it is split, so no machine splits any
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Session:
     server: str  # "embedded" or host:port
     detector: Detector
     codecs: tuple[tuple[CodecChoice, Codec[Any]], ...]
+    pool: Executor  # where agents look at their sweeps, side by side
 
     def check(self, scenarios: tuple[Scenario, ...]) -> None:
         """Raises WorldError when a scenario names a blueprint that this server does not have."""
@@ -56,7 +60,7 @@ class Session:
         codec = next(codec for choice, codec in self.codecs if choice == task.choice)
         self.world.load(task.scenario.map_file)
         drawn = draw_scenario(task.scenario, task.seed)
-        ticks = run_episode(self.world, drawn, task.choice, task.seed, self.detector, codec)
+        ticks = run_episode(self.world, drawn, task.choice, task.seed, self.detector, codec, self.pool)
         records: list[TickRecord] = []
         while True:
             try:
@@ -74,13 +78,21 @@ def _hazard(scenario: Scenario) -> str | None:
     return scenario.hazards[0].rolename if scenario.hazards else None
 
 
+def agents_pool() -> ThreadPoolExecutor:
+    """As many threads as there are cores; operations within one are not split."""
+    return ThreadPoolExecutor(os.cpu_count(), "agent", torch.set_num_threads, (EPISODE_THREADS,))
+
+
 @contextlib.contextmanager
 def open_session(options: RunOptions) -> Iterator[Session]:
     """Loads the networks, then connects, to an embedded server of its own unless `--host` names another.
 
     Raises CheckpointError, CodecError or WorldError, each with one line that names the thing and the mend.
     """
+    keep_freed_memory()
     torch.use_deterministic_algorithms(True)
+    # Nothing here reads what it has not written, and filling costs time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     detector = load_detector(options.checkpoint, options.device, EPISODE_THREADS)
     codecs = tuple((choice, load_codec(choice.name, options.checkpoint, options.device)) for choice in options.choices)
     with contextlib.ExitStack() as stack:
@@ -92,6 +104,7 @@ def open_session(options: RunOptions) -> Iterator[Session]:
             server = f"{host}:{port}"
         world = World(host, port)
         stack.callback(world.close)
-        session = Session(world, server, detector, codecs)
+        pool = stack.enter_context(agents_pool())
+        session = Session(world, server, detector, codecs, pool)
         session.check(options.scenarios)
         yield session

@@ -458,8 +458,8 @@ class Truth:
 class StageTimes:
     """Wall time of one tick's parts in milliseconds: exempt from identity between runs."""
 
-    sense: float = 0.0
-    encode: float = 0.0
+    sense: float = 0.0  # the world's step and its sweeps; agents begin as soon as they have theirs
+    encode: float = 0.0  # what is left of the agents' views and messages after the last sweep
     decode: float = 0.0
     detect: float = 0.0
     plan: float = 0.0

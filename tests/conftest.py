@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from carla_cp.perception.detector import Detector, load_detector
+from carla_cp.session import EPISODE_THREADS
 from carla_cp.world import embedded_server
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,4 +27,4 @@ def server_address() -> Iterator[tuple[str, int]]:
 def detector() -> Detector:
     """The committed detector."""
     torch.use_deterministic_algorithms(True)
-    return load_detector(CHECKPOINT, "cpu", threads=2)
+    return load_detector(CHECKPOINT, "cpu", threads=EPISODE_THREADS)

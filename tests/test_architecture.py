@@ -19,7 +19,7 @@ ROWS = (
     ("stopwatch",),
     ("world", "perception", "codecs", "link", "driving"),
     ("scenario", "geometry"),
-    ("types",),
+    ("types", "heap"),
 )
 PEERS = {
     "report",

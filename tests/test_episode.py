@@ -17,6 +17,7 @@ from carla_cp.episode import run_episode
 from carla_cp.perception.detector import Detector
 from carla_cp.recording import write_ticks
 from carla_cp.scenario import draw_scenario, load_scenario
+from carla_cp.session import agents_pool
 from carla_cp.types import (
     Command,
     Episode,
@@ -51,7 +52,13 @@ def play(world: World, scenario: Scenario, codec: str, detector: Detector, seed:
     choice = parse_choice(codec)
     world.load(scenario.map_file)
     ticks = run_episode(
-        world, draw_scenario(scenario, seed), choice, seed, detector, load_codec(choice.name, CHECKPOINT, "cpu")
+        world,
+        draw_scenario(scenario, seed),
+        choice,
+        seed,
+        detector,
+        load_codec(choice.name, CHECKPOINT, "cpu"),
+        agents_pool(),
     )
     records = []
     while True:

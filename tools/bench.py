@@ -79,7 +79,7 @@ def bench_server() -> Iterator[Row]:
 
         def tick_with_sweeps() -> None:
             world.tick()
-            world.sweeps()
+            tuple(world.sweeps())
 
         spent = timed(30, tick_with_sweeps)
         yield Row("server: ticks per second, 4 LiDARs of 64 x 1024", 1 / statistics.median(spent), "1/s", len(spent))
@@ -121,7 +121,7 @@ def one_sweep() -> Sequence[Sweep]:
         world.load(scenario.map_file)
         world.spawn(scenario, 0)
         world.tick()
-        sweeps = world.sweeps()
+        sweeps = tuple(world.sweeps())
         world.close()
     return sweeps
 

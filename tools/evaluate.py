@@ -73,7 +73,7 @@ def add_frame(
     tallies: Sequence[Tally],
 ) -> None:
     """Runs every codec on one frame."""
-    ego, *partners = detector.views([agent.sweep for agent in frame.agents])
+    ego, *partners = [detector.view(agent.sweep) for agent in frame.agents]
     boxes, labels = team_truth(frame, detector.config)
     for codec, choice, tally in zip(codecs, choices, tallies, strict=True):
         payloads = [codec.encode(view, choice.budget_bytes, None) for view in partners]

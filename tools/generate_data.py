@@ -66,7 +66,7 @@ def make_scene(world: World, job: Job) -> None:
         while writer.frames < job.frames:
             world.tick()
             objects = (world.ego_object(), *world.objects())
-            sweeps = world.sweeps()
+            sweeps = tuple(world.sweeps())
             if sweeps:
                 writer.add(scans_from_sweeps(sweeps, objects, agent_ids(sweeps, objects)))
             world.apply(None, traffic.commands(objects, None, world.signals()))

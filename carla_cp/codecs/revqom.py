@@ -107,20 +107,24 @@ class RevqomCodec(Codec[RevqomSymbols]):
     def body(self, view: ViewLike, room: int | None) -> bytes:
         """Every cell and stage, or the best choice that fits."""
         vectors = self.down(view.bev[None])[0].permute(1, 2, 0).flatten(0, 1)
-        everything = len(vectors)
-        # A sent cell costs two bits at the least, so more candidates than this cannot fit.
-        candidates = everything if room is None else min(everything, 4 * room)
-        order = np.arange(everything) if room is None else rank(view.heat)[:candidates]
-        chosen = torch.from_numpy(order).to(vectors.device)
-        indices = self.quantiser.search(vectors[chosen], self.config.stages).cpu().numpy()
-        if candidates == everything:
-            rows = np.empty_like(indices)
-            rows[:, order] = indices
-            whole = self._write(RevqomSymbols(np.ones((self.grid.cells, self.grid.cells), bool), rows))
+        # A sent cell costs two bits at the least.
+        if room is None or len(vectors) <= 4 * room:
+            indices = self.quantiser.search(vectors, self.config.stages).cpu().numpy()
+            whole = self._write(RevqomSymbols(np.ones((self.grid.cells, self.grid.cells), bool), indices))
             if room is None or len(whole) <= room:
                 return whole
-        assert room is not None
-        stages, count = self._choose(order, indices, room)
+        return self._most_useful(vectors, rank(view.heat), room)
+
+    def _most_useful(self, vectors: Tensor, order: IntArray, room: int) -> bytes:
+        """The first cells of `order` that fit, with as many stages as can be had; b"" where none fits."""
+        reach = min(len(order), room)  # cells that are looked at: few take less than a byte
+        while True:
+            chosen = torch.from_numpy(order[:reach]).to(vectors.device)
+            indices = self.quantiser.search(vectors[chosen], self.config.stages).cpu().numpy()
+            stages, count = self._choose(order[:reach], indices, room)
+            if count < reach or reach == len(order):
+                break
+            reach = min(2 * reach, len(order))
         while count:
             body = self._write(self._some(order[:count], indices[:stages, :count]))
             if len(body) <= room:

@@ -40,14 +40,17 @@ class Link:
         self._queue: list[tuple[int, int, Delivery]] = []  # by the time it settles, then by the order of sending
         self._sent = 0
 
-    def send(self, message: Message, distance_m: float) -> None:
-        """Hand a message over at `message.time_us`; an empty payload means that the sender had nothing that fits."""
+    def send(self, message: Message, heard: bool) -> None:
+        """Hand a message over at `message.time_us`; an empty payload means that the sender had nothing that fits.
+
+        `heard` says whether the receiver is in range (`link.graph`); if not, every packet is lost.
+        """
         packets = split(message.payload, self._channel.mtu_bytes, message.sender, message.sequence)
         if not packets:
             self._push(message.time_us, Delivery(None, _log(message, packets, None, Outcome.EMPTY)))
             return
         settled_us = self._arrival_us(message, sum(map(len, packets)))
-        payload = reassemble(self._survivors(message, packets, distance_m))
+        payload = reassemble(self._survivors(message, packets) if heard else [])
         if payload is None:
             self._push(settled_us, Delivery(None, _log(message, packets, None, Outcome.LOST)))
         else:
@@ -79,9 +82,7 @@ class Link:
         jitter_us = self._channel.jitter_ms * 1000.0 * self._generator("jitter", message).uniform(-1.0, 1.0)
         return start_us + max(0, round(self._channel.latency_ms * 1000.0 + jitter_us))
 
-    def _survivors(self, message: Message, packets: list[bytes], distance_m: float) -> list[bytes]:
-        if distance_m > self._channel.range_m:
-            return []
+    def _survivors(self, message: Message, packets: list[bytes]) -> list[bytes]:
         draws = self._generator("loss", message).random(len(packets))
         return [packet for packet, draw in zip(packets, draws, strict=True) if draw >= self._channel.loss]
 

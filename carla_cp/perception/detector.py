@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from functools import cached_property
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from carla_cp.geometry import relative, transform_boxes, transform_points
 from carla_cp.perception.backbone import Backbone
 from carla_cp.perception.config import CheckpointError, DetectorConfig, load_config
+from carla_cp.perception.folding import fold_batch_norms
 from carla_cp.perception.fusion import Fusion, plane_theta, warp
 from carla_cp.perception.head import HEAT_BIAS, Head, RawHeads, decode, suppress
 from carla_cp.perception.pillars import PillarNet, PillarPoints, agent_points, agent_pose, group_points, on_own_body
@@ -87,20 +89,17 @@ class Detector(nn.Module):
         """The agent's view of its own sweep, computed stage by stage as asked for."""
         return View(self, sweep)
 
-    def views(self, sweeps: Sequence[Sweep]) -> list[View]:
-        """One view per sweep. Each is computed by itself: on CPU batching gains nothing and would change bits."""
-        return [self.view(sweep) for sweep in sweeps]
-
     @torch.no_grad()
-    def finish(self, ego: View, shared: Sequence[Shared]) -> Detections:
-        """The ego's detections, in its agent frame, with all that was heard.
+    def finish(self, ego: View, shared: Sequence[Shared], pool: Executor | None = None) -> Detections:
+        """The ego's detections, in its agent frame, with all that was heard; senders side by side in `pool`.
 
         Points join the ego's cloud; features run through what is left of the network, are warped and fused; boxes are
         merged by NMS. Raises ValueError for features whose shape is not that of their stage.
         """
         points = [item for item in shared if item.stage is Stage.POINTS]
         start = ego if not points else View(self, ego.sweep, self._merge_points(ego, points))
-        others = [self._warped(ego, item) for item in shared if item.features is not None]
+        features = [item for item in shared if item.features is not None]
+        others = list((map if pool is None else pool.map)(self._warped, [ego] * len(features), features))
         found = self.read(self.fuse(start.bev, others)) if others else start.boxes
         boxes = [item for item in shared if item.stage is Stage.BOXES]
         return found if not boxes else self._merge_boxes(ego, found, boxes)
@@ -125,6 +124,7 @@ class Detector(nn.Module):
             clouds.append(moved[~on_own_body(moved, self.config)])
         return np.concatenate(clouds)
 
+    @torch.no_grad()
     def _warped(self, ego: View, item: Shared) -> tuple[Tensor, Tensor]:
         features, valid = self._bev_of(item)
         theta = plane_theta(_ego_from(ego, item), self.config.grid).to(self.device)
@@ -140,14 +140,15 @@ class Detector(nn.Module):
             shapes = f"{tuple(item.features.shape)} with mask {tuple(item.valid.shape)}"
             raise ValueError(f"{item.stage.value} features of {item.sender} are {shapes}, not {expected}")
         valid = item.valid.to(self.device)[None]
-        features = torch.where(valid[:, None], item.features.to(self.device, torch.float32)[None], 0.0)
+        features = item.features.to(self.device, torch.float32)[None]
+        if item.stage is Stage.BEV:
+            return features, valid
+        features = torch.where(valid[:, None], features, 0.0)
         if item.stage is Stage.PILLARS:
             stride = self.config.grid.bev_stride
             coarse = torch.nn.functional.max_pool2d(valid[:, None].float(), stride)[:, 0] > 0
             return self.bev_from_pillars(features), coarse
-        if item.stage is Stage.BLOCK1:
-            return self.backbone.rest(features), valid
-        return features, valid
+        return self.backbone.rest(features), valid
 
     def _shape(self, stage: Stage) -> tuple[int, int, int]:
         config, cells = self.config, self.config.grid.cells
@@ -168,7 +169,11 @@ class Detector(nn.Module):
 
 
 class View:
-    """What one agent makes of its own sweep; each stage is computed when first asked for, then kept."""
+    """What one agent makes of its own sweep; each stage is computed when first asked for, then kept.
+
+    Views of different agents may be used in different threads. (`functools.cached_property` would make them wait for
+    one another: before Python 3.12 it locks the property for all instances.)
+    """
 
     def __init__(self, detector: Detector, sweep: Sweep, points: PointArray | None = None) -> None:
         """Of the sweep's points, or of `points` (N, 4) in the agent frame in their place."""
@@ -176,38 +181,51 @@ class View:
         self.sweep = sweep
         self.world_from_agent: Pose = agent_pose(sweep)
         self._points = points
+        self._pillars: Tensor | None = None
+        self._bev: Tensor | None = None
+        self._heat: Tensor | None = None
+        self._boxes: Detections | None = None
 
-    @cached_property
+    @property
     def points(self) -> PointArray:
         """(N, 4) float32 in the agent frame, without the agent's own vehicle."""
-        return agent_points(self.sweep, self.detector.config) if self._points is None else self._points
+        if self._points is None:
+            self._points = agent_points(self.sweep, self.detector.config)
+        return self._points
 
-    @cached_property
+    @property
     def pillars(self) -> Tensor:
         """(C_pillar, pillars, pillars) float32, >= 0 and exactly 0 where no point fell."""
-        config = self.detector.config
-        with torch.no_grad():
-            return self.detector.pillars_from_points(
-                [group_points(self.points, config.grid, config.points_per_pillar)]
-            )[0]
+        if self._pillars is None:
+            config = self.detector.config
+            with torch.no_grad():
+                grouped = group_points(self.points, config.grid, config.points_per_pillar)
+                self._pillars = self.detector.pillars_from_points([grouped])[0]
+        return self._pillars
 
-    @cached_property
+    @property
     def bev(self) -> Tensor:
         """(C_bev, cells, cells) float32, >= 0."""
-        with torch.no_grad():
-            return self.detector.bev_from_pillars(self.pillars[None])[0]
+        if self._bev is None:
+            with torch.no_grad():
+                self._bev = self.detector.bev_from_pillars(self.pillars[None])[0]
+        return self._bev
 
-    @cached_property
+    @property
     def heat(self) -> Tensor:
         """(classes, cells, cells) float32 in [0, 1]: where this agent by itself sees which class."""
-        with torch.no_grad():
-            return self.detector.heat_from_bev(self.bev[None])[0]
+        if self._heat is None:
+            with torch.no_grad():
+                self._heat = self.detector.heat_from_bev(self.bev[None])[0]
+        return self._heat
 
-    @cached_property
+    @property
     def boxes(self) -> Detections:
         """What this agent detects by itself, in its agent frame."""
-        with torch.no_grad():
-            return self.detector.read(self.detector.fuse(self.bev, []))
+        if self._boxes is None:
+            with torch.no_grad():
+                self._boxes = self.detector.read(self.detector.fuse(self.bev, []))
+        return self._boxes
 
 
 def _ego_from(ego: View, item: Shared) -> FloatArray:
@@ -215,7 +233,7 @@ def _ego_from(ego: View, item: Shared) -> FloatArray:
 
 
 def load_detector(checkpoint: Path, device: str = "cpu", threads: int | None = None) -> Detector:
-    """The trained detector of a checkpoint folder, in eval mode.
+    """The trained detector of a checkpoint folder, for use: in eval mode and with its batch norms folded.
 
     `threads` fixes torch's threads for the whole process. Raises CheckpointError when a file is missing, damaged or
     does not fit.
@@ -231,11 +249,19 @@ def load_detector(checkpoint: Path, device: str = "cpu", threads: int | None = N
     except (OSError, RuntimeError, safetensors.SafetensorError) as error:
         reason = " ".join(str(error).split())[:200]
         raise CheckpointError(f"{path}: does not fit its {CONFIG} ({reason}); restore both files") from None
-    return detector.to(device).eval()
+    _ = detector.fingerprint  # of the weights as they lie in the file
+    fold_batch_norms(detector.eval())
+    detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return detector.to(device)
 
 
 def save_detector(detector: Detector, checkpoint: Path) -> None:
-    """Writes weights and configuration into a folder, each whole, by rename."""
+    """Writes weights and configuration into a folder, each whole, by rename.
+
+    Raises ValueError for a detector that was loaded for use: its batch norms are gone.
+    """
+    if detector.state_dict().keys() != Detector(detector.config).state_dict().keys():
+        raise ValueError("the batch norms of this detector are folded; save the one that was trained")
     checkpoint.mkdir(parents=True, exist_ok=True)
     state = {name: value.detach().cpu().contiguous() for name, value in detector.state_dict().items()}
     (checkpoint / (WEIGHTS + ".part")).write_bytes(save(state))

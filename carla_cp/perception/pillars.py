@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from carla_cp.geometry import compose
 from carla_cp.perception.config import DetectorConfig
@@ -21,6 +22,7 @@ from carla_cp.types import GridSpec, IntArray, PointArray, Pose, Sweep
 
 POINT_FEATURES = 9
 RANGE_SCALE_M = 50.0
+PART = 2048  # pillars encoded at a time
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +77,7 @@ def _key_type(grid: GridSpec) -> type[np.uint16] | type[np.uint32]:
 
 
 class _LinearMax(torch.autograd.Function):
-    """max over k of points (P, K, F) times weight (C, F)^T: (P, C); only the weight learns.
+    """max over k of points (P, K, F) times weight (C, F)^T: (P, C); only the weight learns, points do not.
 
     Each output depends on one point, so that a gradient needs P x C of them instead of P x K x C.
     """
@@ -95,7 +97,9 @@ class _LinearMax(torch.autograd.Function):
 
 def _linear_max(points: Tensor, weight: Tensor) -> Tensor:
     if not torch.is_grad_enabled():
-        return torch.matmul(points, weight.T).amax(dim=1)  # without the winners' index, ten times as fast
+        # Without the winners' index, and in parts that stay in the cache.
+        parts = (points[start : start + PART] for start in range(0, max(len(points), 1), PART))
+        return torch.cat([torch.matmul(part, weight.T).amax(dim=1) for part in parts])
     result: Tensor = _LinearMax.apply(points, weight)  # type: ignore[no-untyped-call]
     return result
 
@@ -117,20 +121,37 @@ class PillarNet(nn.Module):
         Takes points (P, K, 4), counts (P,) and cells (P,) = map * pillars^2 + cell, of all maps together.
         """
         side = self.grid.pillars
-        with torch.no_grad():
-            decorated = self._decorate(points, counts, cells % (side * side))
-        values = torch.relu(self.norm(_linear_max(decorated, self.linear.weight)))
+        values = torch.relu(self.norm(self._strongest(points, counts, cells % (side * side))))
         canvas = values.new_zeros((batch * side * side, self.channels))
         canvas = canvas.index_put_((cells,), values)
         return canvas.view(batch, side, side, self.channels).permute(0, 3, 1, 2)
 
-    def _decorate(self, points: Tensor, counts: Tensor, cells: Tensor) -> Tensor:
-        """(P, K, 9): height, intensity, offsets to the mean and to the pillar's middle, range, density."""
+    def _strongest(self, points: Tensor, counts: Tensor, cells: Tensor) -> Tensor:
+        """The maximum over each pillar's points of the linear layer: (P, C).
+
+        A point's features are height, intensity, offsets to the mean (3) and to the pillar's middle (2), range and
+        density. Offsets are differences, so the layer splits into a part of the point and a part of its pillar, which
+        takes no part in the maximum.
+        """
+        weight = self.linear.weight
+        of_point = torch.stack(
+            [
+                weight[:, 2] + weight[:, 5],
+                weight[:, 3] + weight[:, 6],
+                weight[:, 0] + weight[:, 4],
+                *weight[:, (1, 7)].T,
+            ],
+            dim=1,
+        )
+        of_pillar = torch.cat([-weight[:, 2:7], weight[:, 8:]], dim=1)
+        with torch.no_grad():
+            distance = torch.sqrt(points[..., 0] ** 2 + points[..., 1] ** 2) / RANGE_SCALE_M
+            each_point = torch.cat([points, distance[..., None]], dim=2)
+            density = torch.log1p(counts)[:, None] / 4.0
+            each_pillar = torch.cat([points[..., :3].mean(dim=1), self._middles(cells), density], dim=1)
+        return _linear_max(each_point, of_point) + functional.linear(each_pillar, of_pillar)
+
+    def _middles(self, cells: Tensor) -> Tensor:
+        """x, y of the pillars' middles: (P, 2)."""
         half, size, side = self.grid.half_extent_m, self.grid.pillar_m, self.grid.pillars
-        middle = torch.stack([cells % side, cells // side], dim=1).to(points.dtype) * size + (size / 2 - half)
-        position = points[..., :3]
-        from_mean = position - position.mean(dim=1, keepdim=True)
-        from_middle = points[..., :2] - middle[:, None]
-        distance = points[..., :2].norm(dim=2, keepdim=True) / RANGE_SCALE_M
-        density = (torch.log1p(counts) / 4.0)[:, None, None].expand(-1, points.shape[1], 1)
-        return torch.cat([points[..., 2:], from_mean, from_middle, distance, density], dim=2)
+        return torch.stack([cells % side, cells // side], dim=1).float() * size + (size / 2 - half)

@@ -90,16 +90,17 @@ class LidarModel:
         rng = np.random.default_rng([self._seed, zlib.crc32(b"lidar"), frame])
         if use.dropoff_general_rate > 0:
             kept = np.flatnonzero(rng.random(len(directions), np.float32) >= use.dropoff_general_rate)
-            directions, channel = directions[kept], channel[kept]
+            directions, channel = directions.take(kept, axis=0), channel.take(kept)
         distance = caster.distances(*_placed(world_from_sensor, directions), use.range)
         hit = np.flatnonzero(np.isfinite(distance))
-        directions, channel, distance = directions[hit], channel[hit], distance[hit]
+        directions, channel, distance = directions.take(hit, axis=0), channel.take(hit), distance.take(hit)
         intensity = np.exp(np.float32(-use.atmosphere_attenuation_rate) * distance)
         if use.noise_stddev > 0:
             distance = distance + np.float32(use.noise_stddev) * rng.standard_normal(len(distance), np.float32)
         if use.dropoff_intensity_limit > 0 and use.dropoff_zero_intensity > 0:
             seen = np.flatnonzero(self._seen(intensity, rng))
-            directions, channel, distance, intensity = directions[seen], channel[seen], distance[seen], intensity[seen]
+            directions, channel = directions.take(seen, axis=0), channel.take(seen)
+            distance, intensity = distance.take(seen), intensity.take(seen)
         points = np.empty((len(distance), 4), np.float32)
         np.multiply(directions, distance[:, None], out=points[:, :3])
         points[:, 3] = intensity
@@ -140,8 +141,15 @@ class LidarModel:
 
 
 def _placed(world_from_sensor: npt.NDArray[np.float64], directions: Floats) -> tuple[npt.NDArray[np.float64], Floats]:
-    """The origin and directions of the rays in the world frame."""
-    return world_from_sensor[:3, 3], directions @ world_from_sensor[:3, :3].T.astype(np.float32)
+    """The origin and directions of the rays in the world frame.
+
+    Without a matrix product: its threads would spin beside those of the rays, and its sums depend on the processor.
+    """
+    x, y, z = world_from_sensor[:3, :3].T.astype(np.float32)
+    placed = directions[:, :1] * x
+    placed += directions[:, 1:2] * y
+    placed += directions[:, 2:] * z
+    return world_from_sensor[:3, 3], placed
 
 
 @lru_cache(maxsize=32)

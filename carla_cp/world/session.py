@@ -11,7 +11,7 @@ import math
 import queue
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -258,19 +258,20 @@ class World:
 
     # ----------------------------------------------------------------------------------------------- readings
 
-    def sweeps(self) -> tuple[Sweep, ...]:
-        """Every agent's sweep that was captured at the newest tick, the ego's first; empty between captures."""
+    def sweeps(self) -> Iterator[Sweep]:
+        """Every agent's sweep that was captured at the newest tick, as they arrive; none between captures.
+
+        The ego's comes first; while one is looked at, the server casts the next.
+        """
         frame = self._now.frame
         if (frame - self._start_frame) % self._period:
-            return ()
+            return
         time_us = (frame - self._start_frame) * STEP_US
-        result = []
         for lidar in self._lidars:
             sweep = lidar.take(frame, SENSOR_TIMEOUT_S)
             if sweep is None:
                 raise WorldError(f"no sweep of '{lidar.agent}' came for tick {frame}; the server hangs or was stopped")
-            result.append(Sweep(lidar.agent, time_us, sweep.points, sweep.world_from_lidar, lidar.height_m))
-        return tuple(result)
+            yield Sweep(lidar.agent, time_us, sweep.points, sweep.world_from_lidar, lidar.height_m)
 
     @property
     def _now(self) -> carla.WorldSnapshot:

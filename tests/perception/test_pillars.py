@@ -78,12 +78,22 @@ def test_the_map_is_zero_where_no_point_fell_and_never_negative() -> None:
         assert result.reshape(32, -1)[:, torch.from_numpy(occupied)].any(dim=0).float().mean() > 0.9
 
 
+def decorated(points: torch.Tensor, counts: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
+    """PointPillars' features of each point, written out: (P, K, 9)."""
+    middle = torch.stack([cells % 256, cells // 256], dim=1) * 0.4 + (0.2 - 51.2)
+    from_mean = points[..., :3] - points[..., :3].mean(dim=1, keepdim=True)
+    from_middle = points[..., :2] - middle[:, None]
+    distance = points[..., :2].norm(dim=2, keepdim=True) / 50.0
+    density = (torch.log1p(counts) / 4.0)[:, None, None].expand(-1, points.shape[1], 1)
+    return torch.cat([points[..., 2:], from_mean, from_middle, distance, density], dim=2)
+
+
 def test_the_pillar_maximum_has_the_gradient_of_its_plain_form() -> None:
     generator = torch.Generator().manual_seed(3)
     net = PillarNet(DetectorConfig())
-    points, weight = torch.rand((50, 6, 4), generator=generator), torch.rand((50, 32), generator=generator)
+    points, weight = 50 * torch.rand((50, 6, 4), generator=generator), torch.rand((50, 32), generator=generator)
     counts, cells = torch.ones(50), torch.arange(50)
-    out = net.norm(net.linear(net._decorate(points, counts, cells)).amax(dim=1)).relu()
+    out = net.norm(net.linear(decorated(points, counts, cells)).amax(dim=1)).relu()
     expected = torch.autograd.grad((out * weight).sum(), net.linear.weight)[0]
     found = net(points, counts, cells, 1)[0].reshape(32, -1)[:, :50].T
     gradient = torch.autograd.grad((found * weight).sum(), net.linear.weight)[0]
