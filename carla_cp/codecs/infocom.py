@@ -24,13 +24,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from carla_cp.codecs import positions
 from carla_cp.codecs.base import Codec, ViewLike
 from carla_cp.codecs.bitstream import Header, PayloadError, SymbolReader, SymbolWriter, Table, largest
 from carla_cp.codecs.infocom_net import InfocomConfig, InformationEncoder, MaskDecoder, MaskNet
 from carla_cp.codecs.positions import BoolArray
+from carla_cp.codecs.ranking import widened
 from carla_cp.types import GridSpec, IntArray, Shared, Stage
 
 LEVELS = 15  # above zero
@@ -232,8 +232,7 @@ def windows(maps: Tensor, corners: Sequence[tuple[int, int]], side: int) -> Tens
 
 def reach(kept: Tensor) -> Tensor:
     """Pillars (B, pillars, pillars) within `REACH` of a kept one."""
-    along = F.max_pool2d(kept[:, None].float(), (1, 2 * REACH + 1), 1, (0, REACH))
-    return F.max_pool2d(along, (2 * REACH + 1, 1), 1, (REACH, 0))[:, 0] > 0
+    return widened(kept.float(), REACH) > 0
 
 
 def _steps(mean: Tensor) -> Tensor:

@@ -83,10 +83,19 @@ class InformationEncoder(nn.Module):
         self.mean, self.spread = nn.Linear(config.latent, config.latent), nn.Linear(config.latent, config.latent)
 
     def forward(self, pillars: Tensor) -> tuple[Tensor, Tensor]:
-        value = F.max_pool2d(pillars, self.config.encoder_pool) if self.config.encoder_pool > 1 else pillars
+        value = _pooled(pillars, self.config.encoder_pool)
         value = F.adaptive_max_pool2d(self.blocks(torch.sigmoid(value)), self.config.encoder_side)
         flat = F.elu(self.shrink(value.flatten(1)))
         return self.mean(flat).float(), F.softplus(self.spread(flat)).float().clamp(min=1e-6)
+
+
+def _pooled(maps: Tensor, pool: int) -> Tensor:
+    """The maximum over squares of `pool` cells, a power of two; far faster on CPU than max pooling."""
+    while pool > 1:
+        maps = torch.maximum(maps[:, :, ::2], maps[:, :, 1::2])
+        maps = torch.maximum(maps[..., ::2], maps[..., 1::2])
+        pool //= 2
+    return maps
 
 
 class MaskNet(nn.Module):
