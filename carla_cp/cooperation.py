@@ -19,7 +19,7 @@ from carla_cp.codecs import PayloadError
 from carla_cp.codecs.base import Codec, Silent
 from carla_cp.codecs.oracle import OracleCodec
 from carla_cp.driving.tracker import Tracker, TrackerConfig
-from carla_cp.geometry import points_in_boxes, relative, transform_boxes
+from carla_cp.geometry import count_returns, relative, transform_boxes
 from carla_cp.link.channel import Delivery, Link
 from carla_cp.link.graph import connectivity, heard_by
 from carla_cp.perception.detector import Detector, View
@@ -118,8 +118,7 @@ class Cooperation:
             payload = self._codec.encode(view, self._choice.budget_bytes)
         elif not isinstance(self._codec, OracleCodec) and self._codec.tap is not Stage.POINTS:
             _ = view.bev  # wanted when the messages have come; computed here, beside the partners' views
-        in_lidar = transform_boxes(relative(sweep.world_from_lidar, Pose()), boxes)
-        return _Look(sweep, view, payload, points_in_boxes(sweep.points.astype(np.float64), in_lidar))
+        return _Look(sweep, view, payload, count_returns(sweep.world_from_lidar, sweep.points, boxes))
 
     def _transmit(self, looks: Sequence[_Look]) -> None:
         graph = connectivity([(look.sweep.agent, look.sweep.world_from_lidar) for look in looks], self._range_m)

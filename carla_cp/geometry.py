@@ -9,13 +9,14 @@ import math
 
 import numpy as np
 
-from carla_cp.types import FloatArray, IntArray, Pose
+from carla_cp.types import FloatArray, IntArray, PointArray, Pose
 
 __all__ = [
     "Pose",
     "bev_corners",
     "box_corners",
     "compose",
+    "count_returns",
     "inverse",
     "matrix_from_pose",
     "nms",
@@ -27,6 +28,9 @@ __all__ = [
     "transform_points",
     "wrap_angle",
 ]
+
+
+GROUND_GAP_M = 0.05  # between a body and the road it stands on, for the noise of a ray
 
 
 def wrap_angle(angle: float) -> float:
@@ -85,8 +89,16 @@ def _rigid_inverse(matrix: FloatArray) -> FloatArray:
 
 
 def transform_points(a_from_b: FloatArray, points: FloatArray) -> FloatArray:
-    """Points (N, 3) in b, given in a."""
-    return np.asarray(points @ a_from_b[:3, :3].T + a_from_b[:3, 3])
+    """Points (N, 3) in b, given in a.
+
+    Without a matrix product, whose sums depend on the processor and whose threads spin when they are done.
+    """
+    x, y, z = a_from_b[:3, :3].T
+    moved = points[:, :1] * x
+    moved += points[:, 1:2] * y
+    moved += points[:, 2:3] * z
+    moved += a_from_b[:3, 3]
+    return np.asarray(moved)
 
 
 def transform_boxes(a_from_b: FloatArray, boxes: FloatArray) -> FloatArray:
@@ -132,6 +144,17 @@ def points_in_boxes(points: FloatArray, boxes: FloatArray, grow_m: float = 0.0) 
         inside &= np.abs(at_z - z) <= height / 2 + grow_m
         counts[index] = int(inside.sum())
     return counts
+
+
+def count_returns(world_from_lidar: Pose, points: PointArray, boxes: FloatArray) -> IntArray:
+    """How many points (N, 4) of a sweep lie on the bodies in boxes (M, 7), world frame: (M,).
+
+    What lies lower than GROUND_GAP_M over a box's bottom is the road's return, not the body's.
+    """
+    bodies = boxes.copy()
+    bodies[:, 2] += GROUND_GAP_M / 2
+    bodies[:, 5] -= GROUND_GAP_M
+    return points_in_boxes(transform_points(matrix_from_pose(world_from_lidar), points.astype(np.float64)), bodies)
 
 
 def rotated_iou(first: FloatArray, second: FloatArray) -> FloatArray:

@@ -14,6 +14,7 @@ from carla_cp.geometry import (
     bev_corners,
     box_corners,
     compose,
+    count_returns,
     inverse,
     matrix_from_pose,
     nms,
@@ -102,6 +103,15 @@ def test_points_are_counted_in_the_turned_box_that_holds_them() -> None:
     outside = box_corners(box)[0] * 1.1 - box[0, :3] * 0.1
     assert points_in_boxes(np.concatenate([inside, outside]), box).tolist() == [8]
     assert points_in_boxes(outside, box, grow_m=0.5).tolist() == [8]
+
+
+def test_a_bodys_returns_are_counted_and_the_roads_beneath_it_are_not() -> None:
+    world_from_lidar = Pose(x=10.0, y=-4.0, z=2.0, pitch=0.1, yaw=2.0)
+    box = np.array([[14.0, -4.0, 0.75, 4.0, 2.0, 1.5, 0.3]])
+    in_world = np.array([[14.0, -4.0, 0.7], [14.1, -4.1, 1.4], [14.0, -4.0, 0.02], [14.0, -4.0, 1.6]])
+    points = np.zeros((4, 4), np.float32)
+    points[:, :3] = transform_points(relative(world_from_lidar, Pose()), in_world)
+    assert count_returns(world_from_lidar, points, box).tolist() == [2]
 
 
 def test_boxes_and_their_corners_move_together() -> None:

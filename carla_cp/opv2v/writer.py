@@ -13,12 +13,11 @@ from types import TracebackType
 import numpy as np
 import yaml
 
-from carla_cp.geometry import matrix_from_pose, points_in_boxes, transform_points
+from carla_cp.geometry import count_returns
 from carla_cp.opv2v.layout import TICK_US, Opv2vError
 from carla_cp.opv2v.pcd import write_pcd, write_whole
 from carla_cp.types import AgentName, LidarSpec, ObjectClass, Pose, Scenario, Sweep, TruthObject, VehicleState
 
-GROUND_GAP_M = 0.05  # what lies lower than this over the ground is the road's return, not the object's
 _Dumper: type = yaml.CSafeDumper if yaml.__with_libyaml__ else yaml.SafeDumper
 
 
@@ -66,11 +65,8 @@ def scans_from_sweeps(
 
 
 def _with_returns(sweep: Sweep, objects: tuple[TruthObject, ...]) -> tuple[TruthObject, ...]:
-    points = transform_points(matrix_from_pose(sweep.world_from_lidar), sweep.points[:, :3].astype(np.float64))
     boxes = np.array([thing.box for thing in objects], np.float64).reshape(-1, 7)
-    boxes[:, 2] += GROUND_GAP_M / 2
-    boxes[:, 5] -= GROUND_GAP_M
-    hits = points_in_boxes(points, boxes)
+    hits = count_returns(sweep.world_from_lidar, sweep.points, boxes)
     return tuple(thing for thing, count in zip(objects, hits, strict=True) if count > 0)
 
 
