@@ -7,7 +7,6 @@ what would be large (points) is not written: `wall_s` and `times` read back as z
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,6 +39,7 @@ from carla_cp.types import (
     TruthObject,
     VehicleState,
 )
+from carla_cp.whole import write_whole
 
 MAGIC = b"CARLACP\x00"
 VERSION = 1
@@ -54,9 +54,7 @@ class RecordingError(ValueError):
 def write_ticks(path: Path, episode: Episode) -> None:
     """Writes the episode whole, by rename."""
     body = bytes(msgpack.packb(_pack_episode(episode), use_bin_type=True))
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(MAGIC + bytes([VERSION]) + zlib.crc32(body).to_bytes(4, "little") + body)
-    os.replace(partial, path)
+    write_whole(path, MAGIC + bytes([VERSION]) + zlib.crc32(body).to_bytes(4, "little") + body)
 
 
 def read_ticks(path: Path) -> Episode:

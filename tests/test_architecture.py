@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "carla_cp"
 ROWS = (
     ("run",),
     ("workers", "spectators"),
-    ("session",),
+    ("session", "conditions"),
     ("options",),
     ("report", "view", "recording", "opv2v", "metrics"),
     ("episode",),
@@ -19,7 +19,7 @@ ROWS = (
     ("stopwatch",),
     ("world", "perception", "codecs", "link", "driving"),
     ("scenario", "geometry"),
-    ("types", "heap"),
+    ("types", "heap", "whole"),
 )
 PEERS = {
     "report",

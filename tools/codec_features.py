@@ -16,6 +16,7 @@ from carla_cp.geometry import relative
 from carla_cp.perception.detector import Detector
 from carla_cp.perception.fusion import plane_theta
 from carla_cp.types import FloatArray, Pose
+from carla_cp.whole import whole_folder
 
 Halves = npt.NDArray[np.float16]
 
@@ -75,8 +76,6 @@ def features(detector: Detector, store: FrameStore, folder: Path, frames: int) -
 
 @torch.no_grad()
 def _compute(detector: Detector, store: FrameStore, target: Path, frames: int) -> None:
-    part = target.with_suffix(".part")
-    part.mkdir(parents=True, exist_ok=True)
     count = store.rescan()
     chosen = np.unique(np.linspace(0, count - 1, min(frames, count)).astype(int))
     numbers, poses, cells, pillars, bevs = [], [], [], [], []
@@ -90,9 +89,9 @@ def _compute(detector: Detector, store: FrameStore, target: Path, frames: int) -
             cells.append(np.flatnonzero(flat.any(axis=1)).astype(np.int32))
             pillars.append(flat[cells[-1]].astype(np.float16))
             bevs.append(view.bev.half().contiguous().numpy())
-    starts = np.cumsum([0, *(len(part) for part in cells)])
-    np.savez(part / "views.npz", frames=np.array(numbers), poses=np.array(poses), starts=starts)
-    np.save(part / "cells.npy", np.concatenate(cells))
-    np.save(part / "pillars.npy", np.concatenate(pillars))
-    np.save(part / "bev.npy", np.stack(bevs))
-    part.rename(target)
+    starts = np.cumsum([0, *(len(some) for some in cells)])
+    with whole_folder(target) as part:
+        np.savez(part / "views.npz", frames=np.array(numbers), poses=np.array(poses), starts=starts)
+        np.save(part / "cells.npy", np.concatenate(cells))
+        np.save(part / "pillars.npy", np.concatenate(pillars))
+        np.save(part / "bev.npy", np.stack(bevs))

@@ -33,6 +33,7 @@ from carla_cp.perception.config import CheckpointError
 from carla_cp.perception.detector import Detector, load_detector
 from carla_cp.perception.truth import team_truth
 from carla_cp.types import DetectionFrame, ObjectClass
+from carla_cp.whole import whole_file
 
 matplotlib.use("Agg")
 PEAK_RATE, WARM_UP = 3e-3, 0.05
@@ -165,8 +166,8 @@ class Training:
             "seconds": self.progress.seconds,
             "curve": self.progress.curve,
         }
-        torch.save(state, self.state.with_suffix(".part"))
-        self.state.with_suffix(".part").rename(self.state)
+        with whole_file(self.state) as file:
+            torch.save(state, file)
 
 
 def train(options: argparse.Namespace) -> None:

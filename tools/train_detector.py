@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import copy
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -33,6 +32,7 @@ from carla_cp.perception.head import Targets, box_loss, heat_loss
 from carla_cp.perception.samples import Augmentation, Sample, make_sample
 from carla_cp.perception.truth import team_truth
 from carla_cp.types import AgentFrame, AgentName, DetectionFrame, Frame, ObjectClass, Pose, Shared, Stage, Sweep
+from carla_cp.whole import whole_file
 
 matplotlib.use("Agg")
 KEEP_RADIUS_M = 72.5  # the corner of the grid
@@ -69,30 +69,28 @@ class FrameStore:
         scene = self.scenes[folder]
         path = self.cache / f"{folder.parent.name}-{folder.name}-{scene.ticks[frame]:06d}.npz"
         if not path.exists():
-            self.cache.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(f".{os.getpid()}.npz")
-            save_frame(part, scene.frame(frame))
-            part.rename(path)
+            save_frame(path, scene.frame(frame))
         return load_frame(path)
 
 
 def save_frame(path: Path, frame: Frame) -> None:
-    """Writes a frame as arrays."""
+    """Writes a frame as arrays, whole, by rename."""
     clouds = [agent.sweep.points for agent in frame.agents]
     clouds = [cloud[np.hypot(cloud[:, 0], cloud[:, 1]) < KEEP_RADIUS_M] for cloud in clouds]
     poses = [agent.true_world_from_lidar for agent in frame.agents]
-    np.savez(
-        path,
-        names=np.array([agent.sweep.agent for agent in frame.agents]),
-        poses=np.array([[p.x, p.y, p.z, p.roll, p.pitch, p.yaw] for p in poses]),
-        heights=np.array([agent.sweep.sensor_height_m for agent in frame.agents]),
-        points=np.concatenate(clouds),
-        point_counts=np.array([len(cloud) for cloud in clouds]),
-        boxes=np.concatenate([agent.boxes for agent in frame.agents]),
-        ids=np.concatenate([agent.ids for agent in frame.agents]),
-        labels=np.concatenate([agent.labels for agent in frame.agents]),
-        object_counts=np.array([len(agent.ids) for agent in frame.agents]),
-    )
+    with whole_file(path) as file:
+        np.savez(
+            file,
+            names=np.array([agent.sweep.agent for agent in frame.agents]),
+            poses=np.array([[p.x, p.y, p.z, p.roll, p.pitch, p.yaw] for p in poses]),
+            heights=np.array([agent.sweep.sensor_height_m for agent in frame.agents]),
+            points=np.concatenate(clouds),
+            point_counts=np.array([len(cloud) for cloud in clouds]),
+            boxes=np.concatenate([agent.boxes for agent in frame.agents]),
+            ids=np.concatenate([agent.ids for agent in frame.agents]),
+            labels=np.concatenate([agent.labels for agent in frame.agents]),
+            object_counts=np.array([len(agent.ids) for agent in frame.agents]),
+        )
 
 
 def load_frame(path: Path) -> Frame:
@@ -304,19 +302,16 @@ class Training:
         save_detector(self.mean, self.options.out)
         if self.progress.curve:
             plot(self.progress.curve, self.options.out / "training.png")
-        part = self.state.with_suffix(".part")
-        torch.save(
-            {
-                "detector": self.detector.state_dict(),
-                "mean": self.mean.state_dict(),
-                "optimiser": self.optimiser.state_dict(),
-                "step": self.progress.step,
-                "seconds": self.progress.seconds,
-                "curve": self.progress.curve,
-            },
-            part,
-        )
-        part.rename(self.state)
+        state = {
+            "detector": self.detector.state_dict(),
+            "mean": self.mean.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "step": self.progress.step,
+            "seconds": self.progress.seconds,
+            "curve": self.progress.curve,
+        }
+        with whole_file(self.state) as file:
+            torch.save(state, file)
         return said
 
 

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import safetensors
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from carla_cp.codecs.base import Codec, CodecError
+from carla_cp.whole import write_whole
 
 _DETECTOR = "detector"  # key in the file's metadata
 
@@ -59,14 +60,12 @@ def load_weights(kind: type[Codec[Any]], checkpoint: Path) -> Codec[Any]:
 def save_weights(codec: Codec[Any], checkpoint: Path, detector: int) -> Path:
     """Writes a learned codec's weights for the detector of that fingerprint, by rename; floats are kept in fp16."""
     path = codec_path(type(codec), checkpoint)
-    path.parent.mkdir(parents=True, exist_ok=True)
     state = {
         name: (value.half() if value.is_floating_point() else value).detach().cpu().contiguous()
         for name, value in codec.state_dict().items()
     }
-    part = path.with_suffix(".part")
-    save_file(state, part, metadata={_DETECTOR: f"{detector:08x}"})
-    return part.rename(path)
+    write_whole(path, save(state, metadata={_DETECTOR: f"{detector:08x}"}))
+    return path
 
 
 def _crc(state: dict[str, torch.Tensor]) -> int:

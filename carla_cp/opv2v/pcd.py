@@ -5,7 +5,6 @@ Read are `x y z rgb` and `x y z intensity`, ascii and binary; written is `x y z 
 
 from __future__ import annotations
 
-import os
 import warnings
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from carla_cp.types import PointArray
+from carla_cp.whole import write_whole
 
 _TYPES = {("F", 4): "<f4", ("F", 8): "<f8", ("U", 1): "<u1", ("U", 2): "<u2", ("U", 4): "<u4", ("I", 4): "<i4"}
 _HEADER = """# .PCD v0.7 - Point Cloud Data file format
@@ -58,13 +58,6 @@ def write_pcd(path: Path, points: PointArray, binary: bool = False) -> None:
     else:
         body = (("%.10g %.10g %.10g %.10g\n" * len(table)) % tuple(table.ravel().tolist())).encode()
     write_whole(path, header + body)
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file under another name first, so that a kill leaves either all of it or none."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(data)
-    os.replace(partial, path)
 
 
 def _read_header(path: Path, data: bytes) -> tuple[np.dtype[np.void], int, str, int]:

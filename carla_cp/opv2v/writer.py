@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +13,9 @@ import yaml
 
 from carla_cp.geometry import count_returns
 from carla_cp.opv2v.layout import TICK_US, Opv2vError
-from carla_cp.opv2v.pcd import write_pcd, write_whole
+from carla_cp.opv2v.pcd import write_pcd
 from carla_cp.types import AgentName, LidarSpec, ObjectClass, Pose, Scenario, Sweep, TruthObject, VehicleState
+from carla_cp.whole import whole_folder, write_whole
 
 _Dumper: type = yaml.CSafeDumper if yaml.__with_libyaml__ else yaml.SafeDumper
 
@@ -85,26 +84,21 @@ class SceneWriter:
     def __init__(self, folder: Path, protocol: Mapping[str, object], binary: bool = False) -> None:
         if folder.exists():
             raise Opv2vError(f"{folder} exists; remove it or choose another folder")
-        self._folder = folder
-        self._partial = folder.with_name(f".{folder.name}.partial")
+        self._writing = whole_folder(folder)
         self._protocol = protocol
         self._binary = binary
         self._width = 0
         self.frames = 0
 
     def __enter__(self) -> SceneWriter:
-        shutil.rmtree(self._partial, ignore_errors=True)
-        self._partial.mkdir(parents=True)
+        self._partial = self._writing.__enter__()
         write_whole(self._partial / "data_protocol.yaml", _dump(self._protocol))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            os.replace(self._partial, self._folder)
-        else:
-            shutil.rmtree(self._partial, ignore_errors=True)
+        self._writing.__exit__(kind, error, trace)
 
     def add(self, scans: Sequence[Scan]) -> None:
         """Writes one frame: every agent's scan of the same tick; raises Opv2vError for a time between two ticks."""

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from carla_cp.types import GridSpec, ObjectClass
+from carla_cp.whole import write_whole
 
 SCHEMA = 1
 
@@ -49,8 +50,8 @@ class DetectorConfig:
             raise ValueError("score_threshold and nms_iou must lie in (0, 1), max_boxes above 0")
 
     def save(self, path: Path) -> None:
-        """Writes the configuration as JSON."""
-        path.write_text(json.dumps({"schema": SCHEMA, **asdict(self)}, indent=2) + "\n", encoding="utf-8")
+        """Writes the configuration as JSON, whole, by rename."""
+        write_whole(path, json.dumps({"schema": SCHEMA, **asdict(self)}, indent=2) + "\n")
 
 
 def load_config(path: Path) -> DetectorConfig:

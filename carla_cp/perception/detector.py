@@ -22,6 +22,7 @@ from carla_cp.perception.fusion import Fusion, plane_theta, warp
 from carla_cp.perception.head import HEAT_BIAS, Head, RawHeads, decode, suppress
 from carla_cp.perception.pillars import PillarNet, PillarPoints, agent_points, agent_pose, group_points, on_own_body
 from carla_cp.types import Detections, FloatArray, PointArray, Pose, Shared, Stage, Sweep
+from carla_cp.whole import write_whole
 
 WEIGHTS, CONFIG = "weights.safetensors", "config.json"
 
@@ -262,9 +263,6 @@ def save_detector(detector: Detector, checkpoint: Path) -> None:
     """
     if detector.state_dict().keys() != Detector(detector.config).state_dict().keys():
         raise ValueError("the batch norms of this detector are folded; save the one that was trained")
-    checkpoint.mkdir(parents=True, exist_ok=True)
     state = {name: value.detach().cpu().contiguous() for name, value in detector.state_dict().items()}
-    (checkpoint / (WEIGHTS + ".part")).write_bytes(save(state))
-    (checkpoint / (WEIGHTS + ".part")).rename(checkpoint / WEIGHTS)
-    detector.config.save(checkpoint / (CONFIG + ".part"))
-    (checkpoint / (CONFIG + ".part")).rename(checkpoint / CONFIG)
+    write_whole(checkpoint / WEIGHTS, save(state))
+    detector.config.save(checkpoint / CONFIG)

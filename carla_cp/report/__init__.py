@@ -7,7 +7,6 @@ from carla_cp.report.files import (
     read_episode,
     write_episode,
     write_summary,
-    write_whole,
 )
 from carla_cp.report.page import write_report
 from carla_cp.report.table import format_table, print_table
@@ -22,5 +21,4 @@ __all__ = [
     "write_episode",
     "write_report",
     "write_summary",
-    "write_whole",
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from carla_cp.metrics.stored import (
 )
 from carla_cp.metrics.summary import EpisodeSummary, EpisodeTrace
 from carla_cp.types import CodecChoice
+from carla_cp.whole import write_whole
 
 SCHEMA = 1
 
@@ -40,6 +40,7 @@ class StoredEpisode:
 
     summary: EpisodeSummary
     trace: EpisodeTrace
+    conditions: int = 0  # under which it was run (`carla_cp.conditions`); 0 where that is not known
 
 
 def episode_path(out: Path, scenario: str, codec: CodecChoice, seed: int) -> Path:
@@ -48,8 +49,12 @@ def episode_path(out: Path, scenario: str, codec: CodecChoice, seed: int) -> Pat
 
 
 def write_episode(path: Path, episode: StoredEpisode) -> None:
-    """Write one episode: the contract's episode object with one more key, `trace`."""
-    document: dict[str, Json] = {**summary_to_json(episode.summary), "trace": trace_to_json(episode.trace)}
+    """Write one episode: the contract's episode object with two more keys, `conditions` and `trace`."""
+    document: dict[str, Json] = {
+        **summary_to_json(episode.summary),
+        "conditions": f"{episode.conditions:08x}",
+        "trace": trace_to_json(episode.trace),
+    }
     write_whole(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
 
 
@@ -61,8 +66,12 @@ def read_episode(path: Path) -> StoredEpisode:
         raise StoredError(f"{path}: not JSON ({error}); delete the file and run the episode again") from error
     if not isinstance(document, dict) or "trace" not in document:
         raise StoredError(f"{path}: not an episode's file; delete it and run the episode again")
-    course = document.pop("trace")
-    return StoredEpisode(summary_from_json(document, str(path)), trace_from_json(course, f"{path}: trace"))
+    course, conditions = document.pop("trace"), document.pop("conditions", "0")
+    try:
+        number = int(conditions, 16)
+    except (ValueError, TypeError) as error:
+        raise StoredError(f"{path}: conditions {conditions!r} is no number; run the episode again") from error
+    return StoredEpisode(summary_from_json(document, str(path)), trace_from_json(course, f"{path}: trace"), number)
 
 
 def write_summary(path: Path, run: RunInfo, summaries: Sequence[EpisodeSummary]) -> None:
@@ -77,14 +86,3 @@ def write_summary(path: Path, run: RunInfo, summaries: Sequence[EpisodeSummary])
         "comparison": [row_to_json(row) for row in comparison(summaries)],
     }
     write_whole(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that it is never seen half-written; makes its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)

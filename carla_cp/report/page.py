@@ -10,9 +10,10 @@ from statistics import median
 from carla_cp.metrics.comparison import ComparisonRow, comparison
 from carla_cp.metrics.summary import EpisodeSummary
 from carla_cp.report.airtime import PACKET_BYTES, RATE_MBPS, Airtime, airtimes
-from carla_cp.report.files import RunInfo, StoredEpisode, write_whole
+from carla_cp.report.files import RunInfo, StoredEpisode
 from carla_cp.report.plots import codec_colours, plot_collisions, plot_precision, plot_traces
 from carla_cp.report.table import number
+from carla_cp.whole import write_whole
 
 STYLE = """
 :root { --ink: #1d2330; --soft: #667085; --line: #e4e7ec; --paper: #ffffff; --ground: #f5f6f8; --bad: #d1242f; }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from types import TracebackType
 
@@ -15,6 +14,7 @@ from carla_cp.view.canvas import Canvas
 from carla_cp.view.info import Memory, ViewInfo
 from carla_cp.view.panel import draw_banner, draw_panel
 from carla_cp.view.scene import draw_scene
+from carla_cp.whole import whole_file
 
 KEYS = "space pause   n step   wheel zoom   q quit"
 STEP_KEYS = (pygame.K_n, pygame.K_RIGHT)
@@ -81,13 +81,8 @@ class View:
 
     def screenshot(self, path: Path) -> None:
         """Save what is shown as a PNG, whole, by rename; makes its folder."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}.png")
-        try:
-            pygame.image.save(self._surface, str(part))
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        with whole_file(path) as file:
+            pygame.image.save(self._surface, file, "png")
 
     def _draw(self, record: TickRecord, info: ViewInfo) -> None:
         if not self._open:

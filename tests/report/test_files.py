@@ -16,7 +16,6 @@ from carla_cp.report import (
     read_episode,
     write_episode,
     write_summary,
-    write_whole,
 )
 from carla_cp.types import CodecChoice, Episode
 from tests.metrics.builders import crossing
@@ -60,12 +59,3 @@ def test_the_summary_has_the_contract_s_keys_and_every_episode(tmp_path: Path) -
         *("codec", "budget_bytes", "episodes", "collision_rate", "collision_rate_ci95"),
         *("ap50", "ap70", "bytes_per_message", "driving_score_lb21"),
     }
-
-
-def test_a_file_that_cannot_be_written_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:
-    path = tmp_path / "summary.json"
-    write_whole(path, "old")
-    with pytest.raises(UnicodeEncodeError):
-        write_whole(path, "half \ud800")
-    assert path.read_text(encoding="utf-8") == "old"
-    assert list(tmp_path.iterdir()) == [path]

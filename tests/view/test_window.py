@@ -38,6 +38,7 @@ def picture(view: View, path: Path) -> bytes:
 def test_a_screenshot_is_a_png_of_the_whole_view_and_nothing_is_left_beside_it(view: View, tmp_path: Path) -> None:
     assert view.show(scene(), INFO)
     view.screenshot(tmp_path / "new" / "shot.png")
+    assert (tmp_path / "new" / "shot.png").read_bytes().startswith(b"\x89PNG")
     image = pygame.image.load(str(tmp_path / "new" / "shot.png"))
     assert image.get_size() == (WIDTH, HEIGHT)
     assert len(np.unique(pygame.surfarray.array3d(image).reshape(-1, 3), axis=0)) > 100
