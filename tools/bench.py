@@ -10,10 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
+from provenance import commit, machine
 from tqdm import tqdm
 
 from carla_cp.codecs import CODECS, load_codec, parse_choice
@@ -162,19 +160,6 @@ BENCHES: tuple[tuple[str, Callable[[], Iterator[Row]]], ...] = (
     ("codecs", bench_codecs),
     ("loop", bench_loop),
 )
-
-
-def machine() -> str:
-    """What the figures were measured on."""
-    return f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-
-
-def commit() -> str:
-    """The commit the figures belong to, marked when the tree differs from it."""
-    described = subprocess.run(
-        ["git", "-C", str(ROOT), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-    )
-    return described.stdout.strip() or "unknown"
 
 
 def main() -> int:

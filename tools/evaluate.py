@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -21,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from provenance import commit, machine
 from tqdm import tqdm
 
 from carla_cp.codecs import Codec, CodecError, load_codec, parse_choice
@@ -30,6 +28,7 @@ from carla_cp.perception.config import CheckpointError
 from carla_cp.perception.detector import Detector, load_detector
 from carla_cp.perception.truth import team_truth
 from carla_cp.types import CodecChoice, Frame, ObjectClass, Perceived
+from carla_cp.whole import write_whole
 
 THRESHOLDS = (0.3, 0.5, 0.7)
 DEFAULT_CODECS = ("none", "late", "early", "raw")
@@ -173,21 +172,6 @@ def markdown(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def commit() -> str:
-    """The commit that the working tree stands on."""
-    folder = Path(__file__).resolve().parent
-    said = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=folder, capture_output=True, text=True)
-    return said.stdout.strip() or "unknown"
-
-
-def write(path: Path, text: str) -> None:
-    """Writes a file whole, by rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.rename(path)
-
-
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -215,14 +199,14 @@ def run(options: argparse.Namespace, command: str) -> None:
         "schema": 1,
         "command": command,
         "commit": commit(),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}",
+        "machine": machine(),
         "frames": sum(len(job.frames) for job in jobs),
         "scenes": len(jobs),
         "rows": [summarise(choice, tally) for choice, tally in zip(choices, tallies, strict=True)],
     }
-    write(options.out, json.dumps(result, indent=2) + "\n")
+    write_whole(options.out, json.dumps(result, indent=2) + "\n")
     if options.markdown:
-        write(options.markdown, markdown(result))
+        write_whole(options.markdown, markdown(result))
     print(markdown(result))
 
 
