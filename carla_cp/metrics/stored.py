@@ -126,10 +126,10 @@ def trace_from_json(value: object, where: str) -> EpisodeTrace:
     """The trace of a JSON value; `where` names the file in errors. Raises StoredError."""
     item = _Fields.of(value, where, "time_s speed_mps gap_m brake")
     trace = EpisodeTrace(
-        time_s=tuple(_number(entry, f"{where}: time_s") for entry in item.items("time_s")),
-        speed_mps=tuple(_number(entry, f"{where}: speed_mps") for entry in item.items("speed_mps")),
+        time_s=item.numbers("time_s"),
+        speed_mps=item.numbers("speed_mps"),
         gap_m=tuple(None if entry is None else _number(entry, f"{where}: gap_m") for entry in item.items("gap_m")),
-        brake=tuple(_number(entry, f"{where}: brake") for entry in item.items("brake")),
+        brake=item.numbers("brake"),
     )
     if not len(trace.time_s) == len(trace.speed_mps) == len(trace.gap_m) == len(trace.brake):
         raise StoredError(f"{where}: the trace's columns differ in length; delete the file and run the episode again")
@@ -154,7 +154,7 @@ def row_to_json(row: ComparisonRow) -> dict[str, Json]:
 def row_from_json(value: object, where: str) -> ComparisonRow:
     """The comparison row of a JSON value; `where` names the file in errors. Raises StoredError."""
     item = _Fields.of(value, where, ROW_KEYS)
-    bounds = [_number(entry, f"{where}: collision_rate_ci95") for entry in item.items("collision_rate_ci95")]
+    bounds = item.numbers("collision_rate_ci95")
     if len(bounds) != 2:
         raise StoredError(f"{where}: collision_rate_ci95 has {len(bounds)} numbers instead of 2")
     return ComparisonRow(
@@ -221,6 +221,9 @@ class _Fields:
         if not isinstance(value, list):
             raise StoredError(f"{self.where}: {key} is {value!r} and should be a list")
         return value
+
+    def numbers(self, key: str) -> tuple[float, ...]:
+        return tuple(_number(entry, f"{self.where}: {key}") for entry in self.items(key))
 
 
 def _number(value: object, where: str) -> float:
