@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from carla_cp import __version__
 from carla_cp.codecs import CodecError
+from carla_cp.conditions import conditions_of
 from carla_cp.metrics.comparison import comparison
 from carla_cp.metrics.stored import StoredError
 from carla_cp.metrics.summary import summarise, trace
@@ -33,7 +34,7 @@ from carla_cp.report import (
 from carla_cp.scenario import ScenarioError
 from carla_cp.session import Task, open_session
 from carla_cp.spectators import Spectators
-from carla_cp.types import Episode, TickRecord
+from carla_cp.types import CodecChoice, Episode, Scenario, TickRecord
 from carla_cp.workers import Finished, play_here, play_in_processes
 from carla_cp.world import WorldError
 
@@ -64,14 +65,18 @@ def run(options: RunOptions, command: str) -> int:
         for choice in options.choices
         for seed in options.seeds
     ]
-    results = _kept(options, tasks)
+    pairs = dict.fromkeys((task.scenario, task.choice) for task in tasks)
+    conditions = {pair: conditions_of(options, *pair) for pair in pairs}
+    results = _kept(options, tasks, conditions)
     failures: list[Finished] = []
     with _episodes(options, [task for task in tasks if task not in results]) as (server, episodes):
         for finished in episodes:
             if finished.episode is None:
                 failures.append(finished)
             else:
-                results[finished.task] = _save(options.out, finished.episode, options.keep_ticks)
+                task = finished.task
+                under = conditions[task.scenario, task.choice]
+                results[task] = _save(options.out, finished.episode, under, options.keep_ticks)
     done = [results[task] for task in tasks if task in results]
     if done:
         _conclude(options.out, RunInfo(__version__, server, options.device, command), done)
@@ -91,34 +96,43 @@ def rescore(out: Path, command: str) -> int:
     return 0
 
 
-def _kept(options: RunOptions, tasks: Sequence[Task]) -> dict[Task, StoredEpisode]:
-    """The finished episodes that `--resume` goes on from."""
+def _kept(
+    options: RunOptions, tasks: Sequence[Task], conditions: Mapping[tuple[Scenario, CodecChoice], int]
+) -> dict[Task, StoredEpisode]:
+    """The finished episodes that `--resume` goes on from; OptionError where one was run under other conditions."""
     paths = {task: episode_path(options.out, task.scenario.name, task.choice, task.seed) for task in tasks}
-    return {task: read_episode(path) for task, path in paths.items() if options.resume and path.is_file()}
+    kept = {task: read_episode(path) for task, path in paths.items() if options.resume and path.is_file()}
+    for task, episode in kept.items():
+        if episode.conditions != conditions[task.scenario, task.choice]:
+            raise OptionError(
+                f"--resume: {paths[task]} was run with another scenario, --set, checkpoint, device, server or version; "
+                "give another --out, or leave out --resume to run it again"
+            )
+    return kept
 
 
-def _save(out: Path, episode: Episode, keep_ticks: bool) -> StoredEpisode:
+def _save(out: Path, episode: Episode, conditions: int, keep_ticks: bool) -> StoredEpisode:
     """Scores an episode and writes it, its ticks first: a result that is there always has them."""
     path = episode_path(out, episode.scenario, episode.codec, episode.seed)
     if keep_ticks:
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_ticks(path.with_suffix(".ticks"), episode)
-    stored = _scored(episode)
+    stored = _scored(episode, conditions)
     write_episode(path, stored)
     return stored
 
 
-def _scored(episode: Episode) -> StoredEpisode:
-    return StoredEpisode(summarise(episode, episode.hazard), trace(episode.records, episode.hazard))
+def _scored(episode: Episode, conditions: int) -> StoredEpisode:
+    return StoredEpisode(summarise(episode, episode.hazard), trace(episode.records, episode.hazard), conditions)
 
 
 def _score_again(out: Path, episode: Episode) -> StoredEpisode:
-    """Scores a recorded episode and writes it; wall times are not recorded, so those of the old result stay."""
+    """Scores a recorded episode and writes it; what is not recorded, wall times and conditions, stays as it was."""
     path = episode_path(out, episode.scenario, episode.codec, episode.seed)
-    stored = _scored(episode)
-    if path.is_file():
-        old = read_episode(path).summary
-        stored = replace(stored, summary=replace(stored.summary, wall_s=old.wall_s, latency_ms=old.latency_ms))
+    old = read_episode(path) if path.is_file() else None
+    stored = _scored(episode, old.conditions if old is not None else 0)
+    if old is not None:
+        times = old.summary.wall_s, old.summary.latency_ms
+        stored = replace(stored, summary=replace(stored.summary, wall_s=times[0], latency_ms=times[1]))
     write_episode(path, stored)
     return stored
 

@@ -50,6 +50,11 @@ def test_a_run_writes_what_the_contract_says_and_resumes(tmp_path: Path, capsys:
     again = json.loads((out / "summary.json").read_text())
     assert [comparable(item) for item in again["episodes"]] == [comparable(item) for item in summary["episodes"]]
 
+    capsys.readouterr()
+    assert run(*options, "--set", "link.loss=0.5", "--resume") == 2
+    said = capsys.readouterr().err
+    assert "--resume" in said and "0.json" in said and "give another --out" in said
+
     assert run("--rescore", out) == 0
     scored = json.loads((out / "summary.json").read_text())
     assert {item["codec"] for item in scored["episodes"]} == {"none", "late"}

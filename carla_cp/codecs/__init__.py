@@ -21,10 +21,10 @@ from carla_cp.codecs.none import NoneCodec
 from carla_cp.codecs.oracle import OracleCodec
 from carla_cp.codecs.raw import RawCodec
 from carla_cp.codecs.revqom import RevqomCodec
-from carla_cp.codecs.weights import detector_fingerprint, load_weights
+from carla_cp.codecs.weights import codec_path, detector_fingerprint, load_weights
 from carla_cp.types import CodecChoice
 
-__all__ = ["CODECS", "Codec", "CodecError", "PayloadError", "load_codec", "parse_choice"]
+__all__ = ["CODECS", "Codec", "CodecError", "PayloadError", "codec_path", "load_codec", "parse_choice"]
 
 CODECS: dict[str, type[Codec[Any]]] = {
     "none": NoneCodec,

@@ -1,0 +1,35 @@
+"""What an episode's outcome depends on besides its seed, as one number, so that `--resume` mixes no two kinds."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+from carla_cp import __version__
+from carla_cp.codecs import CODECS, codec_path
+from carla_cp.options import RunOptions
+from carla_cp.types import CodecChoice, Scenario
+
+
+def conditions_of(options: RunOptions, scenario: Scenario, choice: CodecChoice) -> int:
+    """CRC-32 over version, scenario with its `--set` values, map, codec, weights, device and kind of server.
+
+    Where files lie plays no part, nor does the address of a server.
+    """
+    place = Path()
+    stated = (
+        __version__,
+        replace(scenario, source=place, map_file=place),
+        choice,
+        options.device,
+        "embedded" if options.host is None else "another",
+    )
+    crc = zlib.crc32(repr(stated).encode())
+    weights = [options.checkpoint / "config.json", options.checkpoint / "weights.safetensors"]
+    kind = CODECS[choice.name]
+    if kind.learned:
+        weights.append(codec_path(kind, options.checkpoint))
+    for path in (scenario.map_file, *weights):
+        crc = zlib.crc32(path.read_bytes() if path.is_file() else b"", crc)
+    return crc

@@ -1,0 +1,40 @@
+"""What tells two runs apart, and what does not."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from carla_cp.codecs import parse_choice
+from carla_cp.conditions import conditions_of
+from carla_cp.options import build_parser, parse_options
+
+ROOT = Path(__file__).resolve().parent.parent
+SCENARIO = ROOT / "scenarios" / "intersection.xml"
+
+
+def conditions(*arguments: object, codec: str = "revqom@2KB", scenario: Path = SCENARIO) -> int:
+    options = parse_options(build_parser().parse_args([str(scenario), *map(str, arguments)]))
+    return conditions_of(options, options.scenarios[0], parse_choice(codec))
+
+
+def test_a_setting_a_budget_a_server_and_weights_each_make_a_difference(tmp_path: Path) -> None:
+    checkpoint = tmp_path / "mini"
+    shutil.copytree(ROOT / "checkpoints" / "mini", checkpoint)
+    weights = checkpoint / "codecs" / "revqom.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    different = [
+        conditions(),
+        conditions("--set", "link.loss=0.02"),
+        conditions(codec="revqom@1KB"),
+        conditions("--host", "localhost"),
+        conditions("--checkpoint", checkpoint),
+    ]
+    assert len(set(different)) == len(different)
+
+
+def test_seeds_jobs_the_place_of_files_and_a_servers_port_make_none(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "scenarios", tmp_path / "mine")
+    assert conditions() == conditions("--seeds", "0-9", "--jobs", 2, "--out", tmp_path)
+    assert conditions() == conditions(scenario=tmp_path / "mine" / SCENARIO.name)
+    assert conditions("--host", "a", "--port", 1) == conditions("--host", "b", "--port", 2)
