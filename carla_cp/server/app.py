@@ -78,8 +78,7 @@ async def _run_free(rpc: RpcServer, simulation: Simulation, turn: asyncio.Lock) 
         await asyncio.sleep(next_s - loop.time())
         async with turn:
             if not simulation.settings.synchronous_mode:
-                simulation.tick()
-                await rpc.sense()
+                await rpc.run_free()
 
 
 def die_with(parent: int) -> None:

@@ -16,8 +16,9 @@ def apply_batch(simulation: Simulation, commands: Raw, do_tick: Raw) -> Raw:
     """One response for each command: the actor's id, or why not."""
     if not isinstance(commands, list):
         raise WireError("the commands are not an array")
+    ticks = wire.truth(do_tick)
     responses = [_respond(simulation, command) for command in commands]
-    if wire.truth(do_tick):
+    if ticks:
         simulation.tick()
     return responses
 
@@ -31,7 +32,8 @@ def _respond(simulation: Simulation, command: Raw) -> Raw:
 
 def run_command(simulation: Simulation, command: Raw, future: int | None) -> int:
     """Runs one command; `future` is the actor that its id 0 stands for. Returns the id of the actor it was about."""
-    index, payload = wire.array(wire.array(command, 1, "command")[0], 2, "command")
+    kind, payload = wire.array(wire.array(command, 1, "command")[0], 2, "command")
+    index = wire.whole(kind)
     if index == 0:
         return _spawn(simulation, payload)
     if index not in _COMMANDS:
@@ -48,6 +50,8 @@ def run_command(simulation: Simulation, command: Raw, future: int | None) -> int
 def _spawn(simulation: Simulation, payload: Raw) -> int:
     # The wheel leaves the attachment type uninitialised; everything is attached rigidly.
     description, pose, parent, _, _, after = wire.array(payload, 6, "spawn command")
+    if not isinstance(after, list):
+        raise WireError("spawn command: the commands after it are not an array")
     given = isinstance(parent, list) and len(parent) == 2 and parent[0]
     actor = handlers.spawn(simulation, description, pose, wire.whole(parent[1]) if given else 0)
     for command in after:

@@ -99,6 +99,8 @@ def set_weather(simulation: Simulation, raw: Raw) -> None:
 
 
 def actors(simulation: Simulation, ids: Raw) -> Raw:
+    if not isinstance(ids, list):
+        raise wire.WireError("the ids are not an array")
     actors = [simulation.episode.actors.get(wire.whole(actor_id)) for actor_id in ids]
     return [wire.write_actor(simulation.episode.info(actor)) for actor in actors if actor is not None]
 

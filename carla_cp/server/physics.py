@@ -137,4 +137,5 @@ def controlled(wish: AckermannControl, speed: float, model: Model, dt: float) ->
         brake = min(1.0, max(-drive_mps2 / (_BRAKE * model.brake), 0.3 if abs(wish.speed) < 1e-3 else 0.0))
         return VehicleControl(0.0, steer, brake, reverse=backwards)
     full = model.gain * math.exp(-abs(speed) / _FADE_MPS)
-    return VehicleControl(min(1.0, (drive_mps2 / full) ** (1.0 / _POWER)), steer, reverse=backwards)
+    throttle = (drive_mps2 / full) ** (1.0 / _POWER) if drive_mps2 < full else 1.0
+    return VehicleControl(throttle, steer, reverse=backwards)

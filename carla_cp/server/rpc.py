@@ -91,10 +91,21 @@ class RpcServer:
             before = self._simulation.frame
             writer.write(msgpack.packb(answer(self._simulation, request)))
             if self._simulation.frame != before:
-                await self.sense()
+                await self._sense()
         await writer.drain()
 
-    async def sense(self) -> None:
+    async def run_free(self) -> None:
+        """One tick of a world of which no client is in charge."""
+        try:
+            self._simulation.tick()
+        except Exception:  # a fault of ours must not end the server for everybody
+            _LOG.exception("a tick failed")
+        await self._sense()
+
+    async def _sense(self) -> None:
         """Sends the last tick's sensor messages; between two of them the event loop empties its buffers."""
-        for _ in self._simulation.sense():
-            await asyncio.sleep(0)
+        try:
+            for _ in self._simulation.sense():
+                await asyncio.sleep(0)
+        except Exception:  # nor hang up on the client that ticked
+            _LOG.exception("a sensor failed")

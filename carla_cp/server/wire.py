@@ -7,7 +7,6 @@ raises WireError.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -15,6 +14,9 @@ from typing import Any, TypeAlias
 Raw: TypeAlias = Any  # whatever msgpack can hold
 Vector: TypeAlias = tuple[float, float, float]
 ZERO: Vector = (0.0, 0.0, 0.0)
+_LARGEST = 1e9  # of any number in a request: what is computed from it then fits the snapshot's 32 bit floats
+_ID_END = 1 << 32
+_INT_END = 1 << 31
 
 
 class WireError(Exception):
@@ -133,16 +135,16 @@ def array(raw: Raw, length: int, what: str) -> Sequence[Raw]:
 
 
 def real(raw: Raw) -> float:
-    """A finite number."""
-    if isinstance(raw, bool) or not isinstance(raw, (int, float)) or not math.isfinite(raw):
-        raise WireError(f"not a finite number: {raw!r:.60}")
+    """A number of at most 1e9."""
+    if isinstance(raw, bool) or not isinstance(raw, (int, float)) or not abs(raw) <= _LARGEST:
+        raise WireError(f"not a number from -1e9 to 1e9: {raw!r:.60}")
     return float(raw)
 
 
-def whole(raw: Raw) -> int:
-    """An integer."""
-    if isinstance(raw, bool) or not isinstance(raw, int):
-        raise WireError(f"not an integer: {raw!r:.60}")
+def whole(raw: Raw, least: int = 0, end: int = _ID_END) -> int:
+    """An integer from `least` up to, not including, `end`; by default of 32 bits without a sign."""
+    if isinstance(raw, bool) or not isinstance(raw, int) or not least <= raw < end:
+        raise WireError(f"not an integer from {least} to {end - 1}: {raw!r:.60}")
     return raw
 
 
@@ -195,7 +197,7 @@ def read_vehicle_control(raw: Raw) -> VehicleControl:
         truth(hand),
         truth(reverse),
         truth(manual),
-        whole(gear),
+        whole(gear, -_INT_END, _INT_END),
     )
 
 
@@ -210,6 +212,9 @@ def read_walker_control(raw: Raw) -> WalkerControl:
     return WalkerControl(vector(direction), real(speed), truth(jump))
 
 
+_REST = (truth, real, whole, real, truth, real, real, truth)  # substepping and what follows it
+
+
 def read_settings(raw: Raw) -> Settings:
     """EpisodeSettings."""
     synchronous, no_rendering, delta, *rest = array(raw, 11, "episode settings")
@@ -218,7 +223,8 @@ def read_settings(raw: Raw) -> Settings:
         raise WireError("episode settings: fixed_delta_seconds is not an optional")
     given = truth(optional[0]) and len(optional) == 2
     seconds = real(optional[1]) if given else 0.0
-    return Settings(truth(synchronous), truth(no_rendering), seconds if seconds > 0 else None, tuple(rest))
+    kept = tuple(read(value) for read, value in zip(_REST, rest, strict=True))
+    return Settings(truth(synchronous), truth(no_rendering), seconds if seconds > 0 else None, kept)
 
 
 # ------------------------------------------------------------------------------------------------------------ writing

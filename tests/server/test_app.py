@@ -55,6 +55,8 @@ def test_requests_are_answered_in_order_by_their_number(port: int) -> None:
         [0, 1, "apply_batch", [[False], [[7]], "x"]],
         [0, 1, "set_episode_settings", [[False], [1] * 11]],
         [0, 1, "set_weather_parameters", [[False], [float("nan")] * 14]],
+        [0, 1, "set_weather_parameters", [[False], [1e10] * 14]],
+        [0, 1, "spawn_actor", [[False], [1, "sensor.other.imu", []], [[1e300, 0, 0], [0, 0, 0]]]],
     ],
 )
 def test_a_request_that_makes_no_sense_gets_an_error_and_the_connection_lives(port: int, request_: object) -> None:
@@ -75,11 +77,50 @@ def test_bytes_that_are_no_request_end_only_their_own_connection(port: int, nois
     assert client.get_server_version() == "0.9.16"
 
 
+AT_ORIGIN = [[0, 0, 0], [0, 0, 0]]
+
+
+def spawned(port: int, name: str) -> int:
+    """The id of a new actor at the origin."""
+    (answer,) = call(port, [0, 1, "spawn_actor", [[False], [1, name, []], AT_ORIGIN]])
+    return int(answer[3][0][1][0])
+
+
+@pytest.mark.parametrize("size", [1e9, -1e9, 1e10, 1e300])
+def test_no_number_however_large_ends_a_world_that_runs_free(port: int, size: float) -> None:
+    call(port, [0, 1, "load_new_episode", [[False], "", True, 0]])
+    car, imu = spawned(port, "vehicle.audi.tt"), spawned(port, "sensor.other.imu")
+    vector = [size, size, size]
+    requests: list[list[Any]] = [
+        ["set_actor_transform", imu, [vector, vector]],
+        ["set_actor_target_velocity", car, vector],
+        ["add_actor_impulse", car, vector],
+        ["enable_actor_constant_velocity", car, vector],
+        ["apply_control_to_vehicle", car, [size, 0, 0, False, False, True, 1 << 40]],
+        ["apply_ackermann_control_to_vehicle", car, [size] * 5],
+        ["set_actor_transform", car, [vector, vector]],
+    ]
+    for request in requests:
+        call(port, [0, 1, request[0], [[False], *request[1:]]])
+        answers = call(port, *([[0, 2, "tick_cue", [[False]]]] * 2))
+        assert [answer[2] for answer in answers] == [None, None], request[0]
+    assert call(port, [0, 1, "destroy_actor", [[False], car]])[0][3] == [[1, True]]
+
+
 def test_a_batch_reports_each_command_by_itself(port: int) -> None:
-    spawn = [[0, [[1, "vehicle.nobody.knows", []], [[0, 0, 0], [0, 0, 0]], [False], 32, "", []]]]
-    (answer,) = call(port, [0, 1, "apply_batch", [[False], [spawn, [[1, [999]]], [[99, [1]]]], False]])
-    assert [len(row[0]) for row in answer[3]] == [2, 2, 2]
-    assert [row[0][0] for row in answer[3]] == [0, 0, 0]
+    spawn = [[0, [[1, "vehicle.nobody.knows", []], AT_ORIGIN, [False], 32, "", []]]]
+    after = [[0, [[1, "sensor.other.imu", []], AT_ORIGIN, [False], 32, "", 7]]]
+    commands = [spawn, [[1, [999]]], [[99, [1]]], [[[], [1]]], after]
+    (answer,) = call(port, [0, 1, "apply_batch", [[False], commands, False]])
+    assert [len(row[0]) for row in answer[3]] == [2] * 5
+    assert [row[0][0] for row in answer[3]] == [0] * 5
+
+
+def test_a_batch_that_cannot_be_read_to_its_end_does_nothing(port: int) -> None:
+    car = spawned(port, "sensor.other.gnss")
+    (answer,) = call(port, [0, 1, "apply_batch", [[False], [[[1, [car]]]], "x"]])
+    assert isinstance(answer[2], str)
+    assert call(port, [0, 1, "destroy_actor", [[False], car]])[0][3] == [[1, True]]
 
 
 def test_a_port_in_use_is_one_clear_line_and_status_2(port: int) -> None:

@@ -39,7 +39,19 @@ def test_pedals_are_clipped() -> None:
     assert (control.throttle, control.steer, control.brake, control.reverse) == (1.0, -1.0, 0.0, True)
 
 
-@pytest.mark.parametrize("raw", [None, [], [1, 2], ["a", 0, 0], [float("nan"), 0, 0], [float("inf"), 0, 0], {}])
+def test_integers_are_of_32_bits_and_only_a_gear_has_a_sign() -> None:
+    assert wire.whole((1 << 32) - 1) == (1 << 32) - 1
+    for raw in (-1, 1 << 32, True, 1.0):
+        with pytest.raises(WireError):
+            wire.whole(raw)
+    assert wire.read_vehicle_control([0, 0, 0, False, True, True, -1]).gear == -1
+    with pytest.raises(WireError):
+        wire.read_vehicle_control([0, 0, 0, False, True, True, 1 << 31])
+
+
+@pytest.mark.parametrize(
+    "raw", [None, [], [1, 2], ["a", 0, 0], [float("nan"), 0, 0], [float("inf"), 0, 0], [1e10, 0, 0], {}]
+)
 def test_a_bad_vector_is_named(raw: object) -> None:
     with pytest.raises(WireError):
         wire.vector(raw)
@@ -49,3 +61,8 @@ def test_a_bad_vector_is_named(raw: object) -> None:
 def test_bad_settings_are_refused(delta: object) -> None:
     with pytest.raises(WireError):
         wire.read_settings([True, False, delta, True, 0.01, 10, 0.0, True, 3000.0, 2000.0, True])
+
+
+def test_settings_that_other_clients_could_not_read_are_refused() -> None:
+    with pytest.raises(WireError):
+        wire.read_settings([True, False, [False], "x", 0.01, 10, 0.0, True, 3000.0, 2000.0, True])
