@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from carla_cp.session import Task, open_session
 from carla_cp.spectators import Spectators
 from carla_cp.types import CodecChoice, Episode, Scenario, TickRecord
 from carla_cp.workers import Finished, play_here, play_in_processes
-from carla_cp.world import WorldError
+from carla_cp.world import World, WorldError
 
 BAD_INPUT = (OptionError, ScenarioError, CodecError, CheckpointError, WorldError, RecordingError, StoredError)
 
@@ -158,12 +158,25 @@ def _episodes(options: RunOptions, tasks: Sequence[Task]) -> Iterator[tuple[str,
             session = stack.enter_context(open_session(options))
             spectators = stack.enter_context(Spectators(options))
 
-            def watch(task: Task, record: TickRecord) -> None:
-                spectators.show(task, record, session.world)
-                if record.perceived is not None:
-                    bar.set_postfix_str(f"{task.name} at {record.time_us / 1e6:.1f} s")
+            def watching(task: Task) -> AbstractContextManager[Callable[[TickRecord], None]]:
+                return _watching(bar, spectators, session.world, task)
 
-            yield session.server, _counted(bar, play_here(session, tasks, watch))
+            yield session.server, _counted(bar, play_here(session, tasks, watching))
+
+
+@contextmanager
+def _watching(
+    bar: tqdm[Any], spectators: Spectators, world: World, task: Task
+) -> Iterator[Callable[[TickRecord], None]]:
+    """Whoever watches one episode, the progress bar included."""
+    with spectators.watching(task, world) as watch:
+
+        def watch_and_tell(record: TickRecord) -> None:
+            watch(record)
+            if record.perceived is not None:
+                bar.set_postfix_str(f"{task.name} at {record.time_us / 1e6:.1f} s")
+
+        yield watch_and_tell
 
 
 def _counted(bar: tqdm[Any], episodes: Iterator[Finished]) -> Iterator[Finished]:

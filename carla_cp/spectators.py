@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from types import TracebackType
 
 from carla_cp.options import RunOptions
@@ -13,15 +15,17 @@ from carla_cp.view import View, info_of
 from carla_cp.world import World
 
 
+def recording_folder(record: Path, task: Task) -> Path:
+    """Where `--record` puts the OPV2V scene of a task."""
+    return record / task.name.replace("/", "_").replace("@", "_")
+
+
 class Spectators:
     """Shows and writes every record of the session's episodes, one episode after the other."""
 
     def __init__(self, options: RunOptions) -> None:
         self._options = options
         self._view = View(window=options.view) if options.view or options.screenshot else None
-        self._task: Task | None = None
-        self._writing = ExitStack()
-        self._writer: SceneWriter | None = None
         self._shot_taken = False
 
     def __enter__(self) -> Spectators:
@@ -30,36 +34,46 @@ class Spectators:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._writing.__exit__(kind, error, trace)
         if self._view is not None:
-            self._screenshot(None)
             self._view.close()
 
-    def show(self, task: Task, record: TickRecord, world: World) -> None:
-        """Draws and writes one record; raises KeyboardInterrupt when the user closes the window."""
-        if task != self._task:
-            self._begin(task)
+    @contextmanager
+    def watching(self, task: Task, world: World) -> Iterator[Callable[[TickRecord], None]]:
+        """What to call with every record of one episode; its recording appears when the block ends without an error.
+
+        The call raises KeyboardInterrupt when the user closes the window.
+        """
+        with ExitStack() as stack:
+            writer: SceneWriter | None = None
+            if self._options.record is not None:
+                folder = recording_folder(self._options.record, task)
+                writer = stack.enter_context(SceneWriter(folder, protocol_of(task.scenario, task.seed)))
+
+            def watch(record: TickRecord) -> None:
+                self._show(task, record)
+                if writer is not None and record.sweeps:
+                    _write(writer, task, record, world)
+
+            yield watch
+        self._screenshot(None)
+
+    def _show(self, task: Task, record: TickRecord) -> None:
         if self._view is not None:
             if not self._view.show(record, info_of(task.scenario, task.choice, task.seed)):
                 raise KeyboardInterrupt
             self._screenshot(record.time_us / 1e6)
-        if self._writer is not None and record.sweeps:
-            objects = (world.ego_object(), *record.truth.objects)
-            plans = {AgentName(task.scenario.ego.rolename): record.plan.path}
-            self._writer.add(scans_from_sweeps(record.sweeps, objects, agent_ids(record.sweeps, objects), plans))
-
-    def _begin(self, task: Task) -> None:
-        self._writing.close()
-        self._task = task
-        if self._options.record is not None:
-            folder = self._options.record / task.name.replace("/", "_").replace("@", "_")
-            self._writer = self._writing.enter_context(SceneWriter(folder, protocol_of(task.scenario, task.seed)))
 
     def _screenshot(self, time_s: float | None) -> None:
-        """Saves the picture once its time has come; without a time, at the end."""
+        """Saves the picture once its time has come; at the latest at the end of the first episode."""
         wanted = self._options.screenshot
         if self._view is None or wanted is None or self._shot_taken:
             return
         if time_s is None or (wanted.time_s is not None and time_s >= wanted.time_s):
             self._view.screenshot(wanted.path)
             self._shot_taken = True
+
+
+def _write(writer: SceneWriter, task: Task, record: TickRecord, world: World) -> None:
+    objects = (world.ego_object(), *record.truth.objects)
+    plans = {AgentName(task.scenario.ego.rolename): record.plan.path}
+    writer.add(scans_from_sweeps(record.sweeps, objects, agent_ids(record.sweeps, objects), plans))

@@ -7,17 +7,20 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.connection import Connection
+from typing import TypeAlias
 
 from carla_cp.options import RunOptions
 from carla_cp.session import Session, Task, open_session
+from carla_cp.spectators import Spectators
 from carla_cp.types import Episode, TickRecord
 from carla_cp.world import WorldError
 
 ATTEMPTS = 3
+Watching: TypeAlias = Callable[[Task], AbstractContextManager[Callable[[TickRecord], None]]]  # around one episode
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,16 +32,17 @@ class Finished:
     error: str = ""
 
 
-def play_here(session: Session, tasks: Sequence[Task], watch: Callable[[Task, TickRecord], None]) -> Iterator[Finished]:
+def play_here(session: Session, tasks: Sequence[Task], watching: Watching) -> Iterator[Finished]:
     """Plays the tasks in order in this process; one that fails does not stop the rest."""
     for task in tasks:
-        yield play(session, task, lambda record, task=task: watch(task, record))  # type: ignore[misc]
+        yield play(session, task, watching)
 
 
-def play(session: Session, task: Task, watch: Callable[[TickRecord], None]) -> Finished:
-    """Plays one task; a world that fails is its result."""
+def play(session: Session, task: Task, watching: Watching) -> Finished:
+    """Plays one task; a world that fails is its result, and whoever watches is told of the failure."""
     try:
-        return Finished(task, session.play(task, watch))
+        with watching(task) as watch:
+            return Finished(task, session.play(task, watch))
     except (WorldError, RuntimeError) as error:
         return Finished(task, None, " ".join(str(error).split()))
 
@@ -115,9 +119,9 @@ class _Worker:
 
 def _work(options: RunOptions, tasks: Connection[Finished, Task]) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    with suppress(KeyboardInterrupt, EOFError), open_session(options) as session:
+    with suppress(KeyboardInterrupt, EOFError), open_session(options) as session, Spectators(options) as spectators:
         while True:
-            tasks.send(play(session, tasks.recv(), lambda record: None))
+            tasks.send(play(session, tasks.recv(), lambda task: spectators.watching(task, session.world)))
 
 
 def _end_with_parent() -> None:

@@ -10,7 +10,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "carla_cp"
 ROWS = (
     ("run",),
-    ("workers", "spectators"),
+    ("workers",),
+    ("spectators",),
     ("session", "conditions"),
     ("options",),
     ("report", "view", "recording", "opv2v", "metrics"),

@@ -76,12 +76,18 @@ def test_a_recording_is_an_opv2v_scene_and_the_picture_a_png(tmp_path: Path, mon
 def test_two_jobs_give_the_same_results_as_one(tmp_path: Path) -> None:
     for jobs in (1, 2):
         out = tmp_path / str(jobs)
-        assert run(INTERSECTION, "--codec", "none", "--seeds", "0-1", *SHORT, "--out", out, "--jobs", jobs) == 0
+        options = ("--codec", "none", "--seeds", "0-1", *SHORT, "--out", out, "--record", out / "opv2v")
+        assert run(INTERSECTION, *options, "--jobs", jobs) == 0
     first, second = (
         [comparable(item) for item in json.loads((tmp_path / name / "summary.json").read_text())["episodes"]]
         for name in ("1", "2")
     )
     assert first == second
+    one, two = (
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*") if path.is_file()}
+        for folder in (tmp_path / "1" / "opv2v", tmp_path / "2" / "opv2v")
+    )
+    assert one and one == two
 
 
 def test_a_server_started_by_hand_serves_a_run(tmp_path: Path, server_address: tuple[str, int]) -> None:
