@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from carla_cp.server import handlers, wire
@@ -10,6 +11,8 @@ from carla_cp.server.handlers import RefusedError
 from carla_cp.server.simulation import Simulation
 from carla_cp.server.spawning import SpawnError
 from carla_cp.server.wire import Raw, WireError
+
+_LOG = logging.getLogger("carla_cp.server")
 
 
 def apply_batch(simulation: Simulation, commands: Raw, do_tick: Raw) -> Raw:
@@ -55,18 +58,16 @@ def _spawn(simulation: Simulation, payload: Raw) -> int:
     given = isinstance(parent, list) and len(parent) == 2 and parent[0]
     actor = handlers.spawn(simulation, description, pose, wire.whole(parent[1]) if given else 0)
     for command in after:
-        run_command(simulation, command, actor.id)
+        try:
+            run_command(simulation, command, actor.id)
+        except (RefusedError, SpawnError, WireError) as error:
+            # As in CARLA the answer is the new actor: without its id the client could not destroy it.
+            _LOG.warning("a command after the spawning of actor %d: %s", actor.id, error)
     return actor.id
 
 
 def _nothing(simulation: Simulation, actor_id: Raw, *_: Raw) -> None:
     handlers.find_actor(simulation, actor_id, Actor)
-
-
-def _set_autopilot(simulation: Simulation, actor_id: Raw, on: Raw) -> None:
-    # The TrafficManager's client switches it off before it destroys its vehicles.
-    if wire.truth(on):
-        raise RefusedError("this server has no autopilot of its own; use a TrafficManager")
 
 
 _COMMANDS: dict[int, tuple[Callable[..., bool | None], int]] = {
@@ -85,7 +86,7 @@ _COMMANDS: dict[int, tuple[Callable[..., bool | None], int]] = {
     13: (_nothing, 2),
     14: (handlers.set_physical, 2),
     15: (_nothing, 2),
-    16: (_set_autopilot, 2),
+    16: (_nothing, 2),  # the client tells its TrafficManager once we have agreed
     17: (_nothing, 2),
     18: (handlers.set_lamps, 2),
 }

@@ -34,9 +34,10 @@ class Simulation:
 
     def load(self, name: str, reset_settings: bool) -> None:
         """A new episode on the map of this name ("" is the present one); raises MapError and then changes nothing."""
-        loaded = self.maps.get(name or self.episode.map.name)
+        loaded = self.maps.get(name) if name else self.episode.map
+        episode = Episode(self.episode.number + 1, loaded, self.streams)
         self.episode.close()
-        self.episode = Episode(self.episode.number + 1, loaded, self.streams)
+        self.episode = episode
         if reset_settings:
             self.settings = Settings()
         self._flags = MAP_CHANGED

@@ -15,7 +15,7 @@ import carla
 import msgpack
 import pytest
 
-from tests.server.conftest import running_server
+from tests.server.conftest import CROSSING, running_server
 
 SERVER = [sys.executable, "-m", "carla_cp.server"]
 
@@ -114,6 +114,39 @@ def test_a_batch_reports_each_command_by_itself(port: int) -> None:
     (answer,) = call(port, [0, 1, "apply_batch", [[False], commands, False]])
     assert [len(row[0]) for row in answer[3]] == [2] * 5
     assert [row[0][0] for row in answer[3]] == [0] * 5
+
+
+def test_what_follows_a_spawning_runs_on_the_new_actor_and_cannot_hide_its_id(port: int) -> None:
+    """As the client asks for it, with and without a TrafficManager."""
+    car = [1, "vehicle.audi.tt", []]
+    after = [[[16, [0, True]]], [[2, [0, "no control"]]], [[18, [0, 8]]]]
+    command = [[0, [car, [[40, 1.75, 0], [0, 0, 0]], [False], 32, "", after]]]
+    (answer,) = call(port, [0, 1, "apply_batch", [[False], [command], False]])
+    ((done, car_id),) = answer[3][0]
+    assert done == 1
+    assert call(port, [0, 1, "get_vehicle_light_state", [[False], car_id]])[0][3] == [[1, [8]]]
+    assert call(port, [0, 1, "destroy_actor", [[False], car_id]])[0][3] == [[1, True]]
+
+
+def test_the_world_can_be_reloaded_after_a_map_that_was_refused(port: int) -> None:
+    parameters = [2.0, 50.0, 0.0, 0.6, True, True, False]
+    name = "OpenDriveMap"
+
+    def generate(text: str) -> Any:
+        sent, loaded = call(
+            port,
+            [0, 1, "copy_opendrive_to_file", [[False], text, parameters]],
+            [0, 2, "load_new_episode", [[False], name, True, 0]],
+        )
+        assert sent[3] == [[False]]
+        return loaded[3]
+
+    good = CROSSING.read_text(encoding="utf-8")
+    assert generate(good) == [[False]]
+    refused = generate("<OpenDRIVE></OpenDRIVE>")
+    assert refused[0][0] is True
+    assert call(port, [0, 1, "load_new_episode", [[False], "", True, 0]])[0][3] == [[False]]
+    assert call(port, [0, 1, "get_map_data", [[False]]])[0][3] == [[1, good]]
 
 
 def test_a_batch_that_cannot_be_read_to_its_end_does_nothing(port: int) -> None:
