@@ -198,8 +198,14 @@ class Cooperation:
         return Outcome.DELIVERED if now - shared.time_us <= MAX_MESSAGE_AGE_US else Outcome.LATE
 
     def settled(self, last: bool) -> tuple[Transmission, ...]:
-        """The transmissions whose fate was decided since the last call; at the last tick, those still on their way."""
+        """The transmissions whose fate was decided since the last call; at the last tick also those on their way.
+
+        Of these, what would have arrived comes too late; what was lost or empty is that.
+        """
         settled, self._settled = self._settled, []
         if last:
-            settled += [replace(item.transmission, outcome=Outcome.LATE) for item in self._link.pending]
+            waiting = [item.transmission for item in self._link.pending]
+            settled += [
+                replace(item, outcome=Outcome.LATE) if item.outcome is Outcome.DELIVERED else item for item in waiting
+            ]
         return tuple(settled)
