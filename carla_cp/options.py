@@ -88,6 +88,8 @@ def parse_options(arguments: argparse.Namespace) -> RunOptions:
         raise OptionError("--ray is not in this version; use --jobs N for several processes on this machine")
     if arguments.jobs < 1:
         raise OptionError(f"--jobs {arguments.jobs}: give a whole number from 1")
+    if not 0 < arguments.port < 1 << 16:
+        raise OptionError(f"--port {arguments.port}: give a number from 1 to 65535")
     if (arguments.view or arguments.screenshot) and arguments.jobs > 1:
         raise OptionError("--view and --screenshot show one episode at a time; leave out --jobs")
     if arguments.host and arguments.jobs > 1:
@@ -117,7 +119,7 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     seeds: list[int] = []
     for part in text.split(","):
         first, dash, last = part.partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()) or (dash and int(last) < int(first)):
+        if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
             raise OptionError(f"--seeds {text}: '{part}' is neither a number nor a range; write 0-9 or 0,3,5")
         seeds.extend(range(int(first), int(last or first) + 1))
     return tuple(dict.fromkeys(seeds))
@@ -126,13 +128,16 @@ def parse_seeds(text: str) -> tuple[int, ...]:
 def _files(paths: Sequence[Path]) -> list[Path]:
     if not paths:
         raise OptionError("no scenario given; try scenarios/intersection.xml")
-    files: list[Path] = []
+    files: dict[str, Path] = {}  # by the name under which the results lie
     for path in paths:
         found = sorted(path.glob("*.xml")) if path.is_dir() else [path]
         if not found:
             raise OptionError(f"{path}: no *.xml in this folder; give a scenario file or another folder")
-        files.extend(found)
-    return files
+        for file in found:
+            other = files.setdefault(file.stem, file)
+            if other.resolve() != file.resolve():
+                raise OptionError(f"{file}: has the name of {other}, and results lie by name; run the two apart")
+    return list(files.values())
 
 
 def _scenario(path: Path, settings: Sequence[str]) -> Scenario:
@@ -155,11 +160,13 @@ def _writable(folder: Path, option: str) -> Path:
 def _screenshot(text: str | None) -> Screenshot | None:
     if text is None:
         return None
-    path, at, seconds = text.rpartition("@")
-    if not at:
-        return Screenshot(Path(text), None)
+    name, at, seconds = text.rpartition("@")
+    path = Path(name if at else text)
+    if path.is_dir():
+        raise OptionError(f"--screenshot {text}: a file is needed, as in FILE.png or FILE.png@4.5")
+    _writable(path.parent, "--screenshot")
     try:
-        return Screenshot(Path(path), float(seconds))
+        return Screenshot(path, float(seconds) if at else None)
     except ValueError:
         raise OptionError(f"--screenshot {text}: '{seconds}' is no time in seconds; write FILE.png@4.5") from None
 

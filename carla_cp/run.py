@@ -31,9 +31,9 @@ from carla_cp.report import (
     write_report,
     write_summary,
 )
-from carla_cp.scenario import ScenarioError
+from carla_cp.scenario import ScenarioError, draw_scenario
 from carla_cp.session import Task, open_session
-from carla_cp.spectators import Spectators
+from carla_cp.spectators import Spectators, recording_folder
 from carla_cp.types import CodecChoice, Episode, Scenario, TickRecord
 from carla_cp.workers import Finished, play_here, play_in_processes
 from carla_cp.world import World, WorldError
@@ -52,6 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BAD_INPUT as error:
         print(f"carla_cp: {error}", file=sys.stderr)
         return 2
+    except OSError as error:  # a full disk, or a folder that was taken away
+        print(f"carla_cp: {error}; mend that, or write elsewhere: --resume goes on from there", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("\ncarla_cp: interrupted; finished episodes are kept, --resume goes on from there", file=sys.stderr)
         return 130
@@ -68,8 +71,10 @@ def run(options: RunOptions, command: str) -> int:
     pairs = dict.fromkeys((task.scenario, task.choice) for task in tasks)
     conditions = {pair: conditions_of(options, *pair) for pair in pairs}
     results = _kept(options, tasks, conditions)
+    missing = [task for task in tasks if task not in results]
+    _check(options, missing)
     failures: list[Finished] = []
-    with _episodes(options, [task for task in tasks if task not in results]) as (server, episodes):
+    with _episodes(options, missing) as (server, episodes):
         for finished in episodes:
             if finished.episode is None:
                 failures.append(finished)
@@ -109,6 +114,15 @@ def _kept(
                 "give another --out, or leave out --resume to run it again"
             )
     return kept
+
+
+def _check(options: RunOptions, tasks: Sequence[Task]) -> None:
+    """Raises ScenarioError or OptionError for what would stop the run at a later task, before the first begins."""
+    for task in tasks:
+        draw_scenario(task.scenario, task.seed)
+        folder = None if options.record is None else recording_folder(options.record, task)
+        if folder is not None and folder.exists():
+            raise OptionError(f"--record: {folder} exists; remove it, or give another folder")
 
 
 def _save(out: Path, episode: Episode, conditions: int, keep_ticks: bool) -> StoredEpisode:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def test_seeds_are_ranges_and_lists(text: str, seeds: tuple[int, ...]) -> None:
     assert parse_seeds(text) == seeds
 
 
-@pytest.mark.parametrize("text", ["", "a", "3-1", "1-", "-2", "1;2"])
+@pytest.mark.parametrize("text", ["", "a", "3-1", "1-", "-2", "1;2", "\u00b2"])
 def test_seeds_that_are_none_are_named(text: str) -> None:
     with pytest.raises(OptionError, match="write 0-9 or 0,3,5"):
         parse_seeds(text)
@@ -47,6 +48,13 @@ def test_a_codec_given_twice_runs_once() -> None:
 
 def test_a_folder_means_its_xml_files() -> None:
     assert {scenario.name for scenario in options(str(SCENARIOS)).scenarios} >= {"intersection", "intersection_clear"}
+
+
+def test_a_scenario_given_twice_counts_once_and_two_of_one_name_are_refused(tmp_path: Path) -> None:
+    assert len(options(INTERSECTION, str(SCENARIOS / "." / "intersection.xml")).scenarios) == 1
+    shutil.copytree(SCENARIOS, tmp_path / "mine")
+    with pytest.raises(OptionError, match="run the two apart"):
+        options(INTERSECTION, str(tmp_path / "mine" / "intersection.xml"))
 
 
 def test_set_overrides_the_scenario() -> None:
@@ -73,6 +81,10 @@ def test_a_screenshot_may_name_its_time() -> None:
         ([INTERSECTION, "--jobs", "2", "--view"], OptionError, "--view"),
         ([INTERSECTION, "--ray", "auto"], OptionError, "--jobs"),
         ([INTERSECTION, "--screenshot", "a.png@soon"], OptionError, "soon"),
+        ([INTERSECTION, "--screenshot", str(SCENARIOS)], OptionError, "a file is needed"),
+        ([INTERSECTION, "--screenshot", f"{INTERSECTION}/a.png"], OptionError, "cannot write there"),
+        ([INTERSECTION, "--port", "-1"], OptionError, "--port -1"),
+        ([INTERSECTION, "--port", "65536"], OptionError, "--port 65536"),
     ],
 )
 def test_each_mistake_gives_one_line_with_the_mend(arguments: list[str], error: type[Exception], message: str) -> None:

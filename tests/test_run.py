@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 
 from carla_cp.opv2v import read_scene
+from carla_cp.recording import write_ticks
 from carla_cp.run import main
+from tests.metrics.builders import crossing
 
 ROOT = Path(__file__).resolve().parent.parent
 INTERSECTION = ROOT / "scenarios" / "intersection.xml"
@@ -147,6 +149,28 @@ def test_other_bad_input_is_named_with_its_mend(tmp_path: Path, capsys: pytest.C
     port = free_port()
     assert str(port) in refused(capsys, INTERSECTION, "--host", "127.0.0.1", "--port", port, "--codec", "none", *out)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_seed_that_cannot_be_played_is_named_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scenario = broken(tmp_path, 'yaw="0" speed="12"', 'yaw="0" speed="1"')  # the violator's path is too short for that
+    line = refused(capsys, scenario, "--codec", "none", "--jobs", 2, "--out", tmp_path / "run")
+    assert "lengthen the path" in line
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_recording_that_is_there_is_never_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "opv2v" / "intersection_none_max_1").mkdir(parents=True)
+    options = ("--codec", "none", "--seeds", "0-1", "--out", tmp_path / "run", "--record", tmp_path / "opv2v")
+    assert "intersection_none_max_1" in refused(capsys, INTERSECTION, *options)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_result_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_ticks(tmp_path / "episodes" / "intersection" / "revqom@2000" / "0.ticks", crossing())
+    (tmp_path / "summary.json").mkdir()
+    assert "summary.json" in refused(capsys, "--rescore", tmp_path)
 
 
 def test_a_checkpoint_that_does_not_fit_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
