@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
+from xml.etree import ElementTree
 
 import carla
 import numpy as np
@@ -18,6 +19,7 @@ from carla_cp.server.town import build_town
 GENERATED = "OpenDriveMap"  # CARLA's name of a world made by generate_opendrive_world
 _KEPT = 6  # maps of which town and ray caster are kept
 _RAY_THREADS = 2
+_LONGEST_ROAD_M = 100_000.0
 
 _DEFAULT = "StraightRoad"
 _DEFAULT_OPENDRIVE = """<?xml version="1.0"?>
@@ -58,16 +60,35 @@ class LoadedMap:
 def load_map(name: str, opendrive: str) -> LoadedMap:
     """Builds everything; raises MapError when the text is no usable OpenDRIVE."""
     try:
+        _check(opendrive)
         carla_map = carla.Map(name, opendrive)
         field = RoadField(carla_map)
         town = build_town(carla_map, opendrive)
-    except (RuntimeError, ValueError, KeyError, SyntaxError) as error:
+    except (RuntimeError, ValueError, LookupError, SyntaxError) as error:
         raise MapError(
             f"map {name}: not a usable OpenDRIVE map ({error}); give a road network with driving lanes"
         ) from error
     boxes = tuple(_obstacle(row.tolist()) for row in town.obstacles)
     places = np.array([(box.x, box.y, np.hypot(box.length, box.width) / 2) for box in boxes]).reshape(-1, 3)
     return LoadedMap(name, opendrive, carla_map, field, RayCaster(town.mesh, _RAY_THREADS), boxes, places)
+
+
+def _check(opendrive: str) -> None:
+    """Raises ValueError for what would end this process, or never end, in the wheel's reader, which is C++."""
+    root = ElementTree.fromstring(opendrive)
+    for road in root.iter("road"):
+        name, length = road.get("id"), float(road.get("length", "nan"))
+        if not 0.0 <= length <= _LONGEST_ROAD_M:
+            raise ValueError(f"road {name} is {length} m long")
+        if any(lane.get("id") is None for lane in road.iter("lane")):
+            raise ValueError(f"road {name} has a lane without an id")
+    signals = {signal.get("id") for signal in root.iter("signal")}
+    for controller in root.iter("controller"):
+        int(controller.get("sequence", "0") or 0)
+        unknown = [control.get("signalId") for control in controller.iter("control")]
+        unknown = [signal for signal in unknown if signal not in signals]
+        if unknown:
+            raise ValueError(f"controller {controller.get('id')} names the signal {unknown[0]}, which is nowhere")
 
 
 def _obstacle(row: list[float]) -> Body:
