@@ -6,6 +6,7 @@ Values go in and out as `types.py` states them: radians, and a body's origin on 
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import math
 import queue
@@ -60,16 +61,12 @@ class World:
 
     def __init__(self, host: str, port: int, timeout_s: float = 60.0) -> None:
         """Connects; raises WorldError when nothing that speaks CARLA's protocol answers at host:port."""
-        self._client = carla.Client(host, port)
-        self._client.set_timeout(CONNECT_TIMEOUT_S)
+        self._address, self._timeout_s = f"--host {host} --port {port}", timeout_s
         try:
-            self._client.get_server_version()
+            self._client = carla.Client(host, port)
         except RuntimeError as error:
-            raise WorldError(
-                f"--host {host} --port {port}: no CARLA server answers there; start one, "
-                "or leave out --host to use the embedded server"
-            ) from error
-        self._client.set_timeout(timeout_s)
+            raise WorldError(f"{self._address}: {error}; give a host that this machine knows") from error
+        self._greet()
         self._world: carla.World | None = None
         self._map: carla.Map | None = None
         self._bodies: dict[str, _Body] = {}
@@ -84,8 +81,21 @@ class World:
 
     # ------------------------------------------------------------------------------------------------ set-up
 
+    def _greet(self) -> None:
+        """Raises WorldError, sooner than any other call would give up, when the server does not answer."""
+        self._client.set_timeout(CONNECT_TIMEOUT_S)
+        try:
+            self._client.get_server_version()
+        except RuntimeError as error:
+            raise WorldError(
+                f"{self._address}: no CARLA server answers there; start one, "
+                "or leave out --host to use the embedded server"
+            ) from error
+        self._client.set_timeout(self._timeout_s)
+
     def load(self, map_file: Path) -> None:
         """Replaces the world by the OpenDRIVE file's, empty and in synchronous mode."""
+        self._greet()
         self._clear()
         text = map_file.read_text(encoding="utf-8")
         parameters = carla.OpendriveGenerationParameters(
@@ -357,14 +367,19 @@ class World:
         return self._map
 
     def close(self) -> None:
-        """Leaves the server usable for others: sensors stopped, our actors destroyed, asynchronous mode."""
-        if self._world is None:
+        """Leaves the server usable for others: sensors stopped, our actors destroyed, asynchronous mode.
+
+        A server that is gone needs nothing of that: its failure was told by whatever met it first.
+        """
+        world, self._world = self._world, None
+        if world is None:
             return
-        self._clear()
-        settings = self._world.get_settings()
-        settings.synchronous_mode, settings.fixed_delta_seconds = False, None
-        self._world.apply_settings(settings)
-        self._world = None
+        with contextlib.suppress(WorldError, RuntimeError):
+            self._greet()
+            self._clear()
+            settings = world.get_settings()
+            settings.synchronous_mode, settings.fixed_delta_seconds = False, None
+            world.apply_settings(settings)
 
     def _clear(self) -> None:
         """Stops our sensors and destroys our actors; the client crashes now and then when a world ends under them."""
