@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from carla_cp.codecs import parse_choice
 from carla_cp.scenario import load_scenario, override
 from carla_cp.types import CodecChoice, Scenario
+from carla_cp.whole import writable
 
 DEFAULT_CODECS = ("none", "infocom@2KB", "revqom@2KB", "raw", "oracle")
 CHECKPOINTS = Path(__file__).resolve().parent.parent / "checkpoints"
@@ -149,11 +149,8 @@ def _scenario(path: Path, settings: Sequence[str]) -> Scenario:
 
 def _writable(folder: Path, option: str) -> Path:
     """The folder, if files can be created in it; it is not made yet when something else is wrong."""
-    existing = folder
-    while not existing.exists() and existing != existing.parent:
-        existing = existing.parent
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        raise OptionError(f"{option} {folder}: cannot write there ({existing} is no writable folder); give another")
+    if not writable(folder):
+        raise OptionError(f"{option} {folder}: cannot write there; give another, in a folder that is writable")
     return folder
 
 

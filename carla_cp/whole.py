@@ -34,6 +34,13 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
         part.unlink(missing_ok=True)
 
 
+def writable(folder: Path) -> bool:
+    """Whether files can be made in a folder; it need not be there yet, and is not made."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+
+
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """An empty folder that takes its place, where nothing may lie yet, when the block is done.

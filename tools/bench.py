@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
+from arguments import out_file
 from provenance import commit, machine
 from tqdm import tqdm
 
@@ -27,6 +28,7 @@ from carla_cp.perception.detector import load_detector
 from carla_cp.scenario import draw_scenario, load_scenario
 from carla_cp.session import EPISODE_THREADS, Task, open_session
 from carla_cp.types import ConnectedVehicleSpec, Scenario, Sweep, TickRecord
+from carla_cp.whole import write_whole
 from carla_cp.world import World, embedded_server
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -166,7 +168,7 @@ def main() -> int:
     """Runs the chosen benches and writes their rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=[name for name, _ in BENCHES])
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=out_file, required=True)
     arguments = parser.parse_args()
     rows: list[Row] = []
     for name, bench in BENCHES:
@@ -175,7 +177,7 @@ def main() -> int:
                 tqdm.write(f"{row.name:60s} {row.median:10.2f} {row.unit}")
                 rows.append(row)
     document = {"machine": machine(), "commit": commit(), "rows": [asdict(row) for row in rows]}
-    arguments.out.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    write_whole(arguments.out, json.dumps(document, indent=1) + "\n")
     return 0
 
 

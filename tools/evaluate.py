@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from arguments import existing_folder, out_file, positive
 from provenance import commit, machine
 from tqdm import tqdm
 
@@ -112,7 +113,7 @@ def find_jobs(options: argparse.Namespace, choices: tuple[CodecChoice, ...]) -> 
         raise Opv2vError(f"{options.data}: holds no OPV2V scene; make some with tools/generate_data.py")
     index = [(folder, number) for folder in folders for number in range(len(read_scene(folder)))]
     if options.frames and options.frames < len(index):
-        index = [index[round(k * (len(index) - 1) / (options.frames - 1))] for k in range(options.frames)]
+        index = [index[round(k * (len(index) - 1) / max(options.frames - 1, 1))] for k in range(options.frames)]
     numbers: dict[Path, list[int]] = {}
     for folder, number in index:
         numbers.setdefault(folder, []).append(number)
@@ -175,13 +176,15 @@ def markdown(result: dict[str, Any]) -> str:
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="folder with OPV2V scenes, at any depth")
+    parser.add_argument("data", type=existing_folder, help="folder with OPV2V scenes, at any depth")
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--codec", action="append", metavar="NAME[@BUDGET]")
-    parser.add_argument("--out", type=Path, required=True, metavar="F.json")
-    parser.add_argument("--markdown", type=Path, help="also write the table, as in a checkpoint's RESULTS.md")
-    parser.add_argument("--frames", type=int, help="only so many, evenly spaced")
-    parser.add_argument("--jobs", type=int, default=2, help="processes of one thread each; does not change the result")
+    parser.add_argument("--out", type=out_file, required=True, metavar="F.json")
+    parser.add_argument("--markdown", type=out_file, help="also write the table, as in a checkpoint's RESULTS.md")
+    parser.add_argument("--frames", type=positive, help="only so many, evenly spaced")
+    parser.add_argument(
+        "--jobs", type=positive, default=2, help="processes of one thread each; does not change the result"
+    )
     return parser.parse_args(arguments)
 
 

@@ -11,6 +11,7 @@ embedded server of its own.
 from __future__ import annotations
 
 import argparse
+import math
 import multiprocessing
 import queue
 import signal
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from arguments import out_folder, positive
 from random_scene import SceneSize, random_scenario
 from tqdm import tqdm
 
@@ -179,27 +181,21 @@ def plan(args: argparse.Namespace) -> list[Job]:
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description="Make OPV2V-style data with the embedded server.")
-    parser.add_argument("out", type=Path, help="folder for the scenes")
-    parser.add_argument("--scenes", type=_positive, required=True)
+    parser.add_argument("out", type=out_folder, help="folder for the scenes")
+    parser.add_argument("--scenes", type=positive, required=True)
     parser.add_argument("--split", choices=("train", "val", "test"), required=True, help="which maps are used")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--agents", type=_span, default=(2, 5), metavar="A-B", help="connected agents, RSU included")
-    parser.add_argument("--jobs", type=_positive, default=2)
-    parser.add_argument("--frames", type=_positive, default=12, help="per scene")
+    parser.add_argument("--jobs", type=positive, default=2)
+    parser.add_argument("--frames", type=positive, default=12, help="per scene")
     parser.add_argument("--stride", type=_stride, default=0.5, help="seconds between frames, a multiple of 0.05")
     parser.add_argument("--ascii", action="store_true", help="clouds as text, as OPV2V publishes them: 3 MB each")
     return parser.parse_args(arguments)
 
 
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
-
-
 def _span(text: str) -> tuple[int, int]:
     first, _, last = text.partition("-")
-    low, high = _positive(first), _positive(last or first)
+    low, high = positive(first), positive(last or first)
     if low > high:
         raise argparse.ArgumentTypeError(f"{text!r}: the first number must not exceed the second")
     return low, high
@@ -210,7 +206,7 @@ def _stride(text: str) -> float:
         steps = float(text) * 1e6 / STEP_US
     except ValueError:
         steps = 0.0
-    if steps < 1 or abs(steps - round(steps)) > 1e-6:
+    if not 1 <= steps < math.inf or abs(steps - round(steps)) > 1e-6:
         raise argparse.ArgumentTypeError(f"{text!r} s is not a multiple of {STEP_US / 1e6} s")
     return float(text)
 
@@ -223,7 +219,7 @@ def main() -> int:
     missing = [job for job in jobs if not job.folder.exists()]
     print(f"{len(jobs) - len(missing)} of {len(jobs)} scenes are there; making {len(missing)}")
     try:
-        failed = run(missing, min(args.jobs, max(len(missing), 1)))
+        failed = run(missing, min(args.jobs, len(missing)))
     except KeyboardInterrupt:
         print("stopped; finished scenes stay, the same command goes on from here", file=sys.stderr)
         return 130

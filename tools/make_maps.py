@@ -10,18 +10,20 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from arguments import out_folder
 from map_file import opendrive_bytes
 from map_layouts import maps
+
+from carla_cp.whole import write_whole
 
 
 def main() -> None:
     """Write every map."""
     parser = argparse.ArgumentParser(description="Write the OpenDRIVE maps.")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent.parent / "scenarios" / "maps")
+    parser.add_argument("--out", type=out_folder, default=Path(__file__).parent.parent / "scenarios" / "maps")
     folder: Path = parser.parse_args().out
-    folder.mkdir(parents=True, exist_ok=True)
     for plan in maps():
-        (folder / f"{plan.name}.xodr").write_bytes(opendrive_bytes(plan))
+        write_whole(folder / f"{plan.name}.xodr", opendrive_bytes(plan))
         print(folder / f"{plan.name}.xodr")
 
 

@@ -13,10 +13,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def commit(tree: Path = ROOT) -> str:
-    """The commit a working tree stands on, marked `-dirty` where the tree differs; "unknown" outside of git."""
-    said = subprocess.run(
-        ["git", "-C", str(tree), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-    )
+    """The commit a working tree stands on, marked `-dirty` where the tree differs; "unknown" outside or without git."""
+    command = ["git", "-C", str(tree), "describe", "--always", "--dirty"]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return "unknown"
     return said.stdout.strip() or "unknown"
 
 

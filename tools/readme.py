@@ -8,7 +8,10 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+from carla_cp.whole import write_whole
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 START, END = "<!-- results -->", "<!-- /results -->"
@@ -38,18 +41,23 @@ def closed_loop(path: Path) -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
-    """Rewrites the README's results."""
+def main(values: Sequence[str] | None = None) -> int:
+    """Rewrites the README's results; 2 for bad input."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("summary", type=Path, help="a run's summary.json")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(values)
     text = README.read_text(encoding="utf-8")
     before, _, rest = text.partition(START)
     _, _, after = rest.partition(END)
     if not after:
         print(f"{README}: no {START} ... {END}", file=sys.stderr)
         return 2
-    README.write_text(f"{before}{START}\n{closed_loop(arguments.summary)}\n{END}{after}", encoding="utf-8")
+    try:
+        table = closed_loop(arguments.summary)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        print(f"{arguments.summary}: not the summary.json of a run ({error!r}); give one", file=sys.stderr)
+        return 2
+    write_whole(README, f"{before}{START}\n{table}\n{END}{after}")
     return 0
 
 

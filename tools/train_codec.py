@@ -18,6 +18,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import torch
+from arguments import existing_folder, minutes, out_folder, positive
 from codec_features import Features, features
 from codec_lessons import InfocomTeacher, RevqomTeacher, lesson
 from torch import nn
@@ -29,6 +30,7 @@ from carla_cp.codecs.infocom import InfocomCodec
 from carla_cp.codecs.revqom import RevqomCodec
 from carla_cp.codecs.weights import save_weights
 from carla_cp.metrics.detection import average_precision
+from carla_cp.opv2v import Opv2vError, PcdError
 from carla_cp.perception.config import CheckpointError
 from carla_cp.perception.detector import Detector, load_detector
 from carla_cp.perception.truth import team_truth
@@ -202,32 +204,34 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("codec", choices=[name for name, kind in CODECS.items() if kind.learned])
     parser.add_argument(
-        "--detector", type=Path, required=True, help="checkpoint folder; the codec goes to codecs/ in it"
+        "--detector", type=out_folder, required=True, help="checkpoint folder; the codec goes to codecs/ in it"
     )
-    parser.add_argument("--data", type=Path, required=True, help="folder with OPV2V scenes, at any depth")
-    parser.add_argument("--val", type=Path, help="folder with validation scenes")
-    parser.add_argument("--val-frames", type=int, default=40)
-    parser.add_argument("--frames", type=int, default=240, help="training frames whose features are kept")
+    parser.add_argument("--data", type=existing_folder, required=True, help="folder with OPV2V scenes, at any depth")
+    parser.add_argument("--val", type=existing_folder, help="folder with validation scenes")
+    parser.add_argument("--val-frames", type=positive, default=40)
+    parser.add_argument("--frames", type=positive, default=240, help="training frames whose features are kept")
     parser.add_argument("--features-only", action="store_true", help="compute and keep the features, then stop")
-    parser.add_argument("--work", type=Path, help="features and training state (default: DATA.work)")
+    parser.add_argument("--work", type=out_folder, help="features and training state (default: DATA.work)")
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--start", type=Path, help="training state of an earlier run to take the weights from")
-    parser.add_argument("--time-budget", type=float, default=25, metavar="MIN")
-    parser.add_argument("--save-minutes", type=float, default=8)
-    parser.add_argument("--batch", type=int, default=4, help="views per step")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--time-budget", type=minutes, default=25, metavar="MIN")
+    parser.add_argument("--save-minutes", type=minutes, default=8)
+    parser.add_argument("--batch", type=positive, default=4, help="views per step")
+    parser.add_argument("--threads", type=positive, default=1)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
-    options.work = options.work or options.data.with_name(options.data.name + ".work")
+    data = options.data.resolve()  # "." has no name
+    options.work = options.work or data.with_name(f"{data.name}.work")
     return options
 
 
 def main() -> None:
-    """Trains; Ctrl-C leaves the last checkpoint."""
+    """Trains; exit status 2 and one line for bad input; Ctrl-C leaves the last checkpoint."""
     try:
         train(parse())
-    except CheckpointError as error:
-        sys.exit(str(error))
+    except (CheckpointError, Opv2vError, PcdError, OSError) as error:
+        print(f"train_codec: {error}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
 

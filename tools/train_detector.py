@@ -19,12 +19,13 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import torch
+from arguments import existing_folder, minutes, out_folder, positive
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 from tqdm import tqdm
 
 from carla_cp.metrics.detection import average_precision
-from carla_cp.opv2v import Scene, read_scene
+from carla_cp.opv2v import Opv2vError, PcdError, Scene, read_scene
 from carla_cp.perception.config import DetectorConfig
 from carla_cp.perception.detector import Detector, save_detector
 from carla_cp.perception.fusion import join, warp
@@ -60,7 +61,7 @@ class FrameStore:
                 scene = self.scenes[path.parent] = read_scene(path.parent)
                 self.index += [(path.parent, frame) for frame in range(len(scene))]
         if not self.index:
-            raise SystemExit(f"{self.data}: holds no OPV2V scene; make some with tools/generate_data.py")
+            raise Opv2vError(f"{self.data}: holds no OPV2V scene; make some with tools/generate_data.py")
         return len(self.index)
 
     def frame(self, number: int) -> Frame:
@@ -318,7 +319,6 @@ class Training:
 def train(options: argparse.Namespace) -> None:
     """Runs until the time is spent."""
     torch.set_num_threads(options.threads)
-    options.work.mkdir(parents=True, exist_ok=True)
     store = FrameStore(options.data, options.work / "frames")
     val = FrameStore(options.val, options.work / "frames") if options.val else None
     training = Training(options)
@@ -352,26 +352,30 @@ def train(options: argparse.Namespace) -> None:
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="folder with OPV2V scenes, at any depth")
-    parser.add_argument("--out", type=Path, required=True, help="checkpoint folder to write")
-    parser.add_argument("--val", type=Path, help="folder with validation scenes")
-    parser.add_argument("--val-frames", type=int, default=60)
-    parser.add_argument("--work", type=Path, help="compact frames and training state (default: DATA.work)")
+    parser.add_argument("data", type=existing_folder, help="folder with OPV2V scenes, at any depth")
+    parser.add_argument("--out", type=out_folder, required=True, help="checkpoint folder to write")
+    parser.add_argument("--val", type=existing_folder, help="folder with validation scenes")
+    parser.add_argument("--val-frames", type=positive, default=60)
+    parser.add_argument("--work", type=out_folder, help="compact frames and training state (default: DATA.work)")
     parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--time-budget", type=float, default=90, metavar="MIN")
-    parser.add_argument("--save-minutes", type=float, default=4)
-    parser.add_argument("--batch", type=int, default=2, help="frames per step")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--time-budget", type=minutes, default=90, metavar="MIN")
+    parser.add_argument("--save-minutes", type=minutes, default=4)
+    parser.add_argument("--batch", type=positive, default=2, help="frames per step")
+    parser.add_argument("--threads", type=positive, default=2)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
-    options.work = options.work or options.data.with_name(options.data.name + ".work")
+    data = options.data.resolve()  # "." has no name
+    options.work = options.work or data.with_name(f"{data.name}.work")
     return options
 
 
 def main() -> None:
-    """Trains; Ctrl-C leaves the last checkpoint."""
+    """Trains; exit status 2 and one line for bad input; Ctrl-C leaves the last checkpoint."""
     try:
         train(parse())
+    except (Opv2vError, PcdError, OSError) as error:
+        print(f"train_detector: {error}", file=sys.stderr)
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
 

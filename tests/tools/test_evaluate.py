@@ -92,6 +92,12 @@ def test_frames_are_picked_evenly_from_all_scenes(checkpoint: Path, tmp_path: Pa
     ]
 
 
+def test_one_frame_is_the_first(checkpoint: Path, tmp_path: Path) -> None:
+    write(tmp_path / "scene", 3, 1)
+    options = evaluate.parse([str(tmp_path), "--checkpoint", str(checkpoint), "--out", "x", "--frames", "1"])
+    assert [job.frames for job in evaluate.find_jobs(options, ())] == [(0,)]
+
+
 def test_bad_input_is_named(checkpoint: Path, tmp_path: Path) -> None:
     base = [str(tmp_path), "--out", "x"]
     with pytest.raises(evaluate.Opv2vError, match="holds no OPV2V scene; make some"):

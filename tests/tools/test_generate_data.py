@@ -111,7 +111,13 @@ def group_exists(group: int) -> bool:
 
 @pytest.mark.parametrize(
     ("option", "value", "named"),
-    [("--agents", "5-2", "5-2"), ("--scenes", "0", "'0'"), ("--stride", "0.07", "0.07"), ("--split", "all", "'all'")],
+    [
+        ("--agents", "5-2", "5-2"),
+        ("--scenes", "0", "'0'"),
+        ("--stride", "0.07", "0.07"),
+        ("--stride", "inf", "inf"),
+        ("--split", "all", "'all'"),
+    ],
 )
 def test_a_bad_option_is_named(
     generate_data: ModuleType, capsys: pytest.CaptureFixture[str], option: str, value: str, named: str

@@ -47,6 +47,11 @@ def test_a_tree_without_history_is_unknown(
     assert provenance.commit(tmp_path) == "unknown"
 
 
+def test_without_git_the_commit_is_unknown(provenance: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert provenance.commit() == "unknown"
+
+
 def test_the_machine_has_a_system_cores_and_versions(provenance: ModuleType) -> None:
     assert provenance.machine().startswith(os.uname().sysname)
     assert f"{os.cpu_count()} cores" in provenance.machine()

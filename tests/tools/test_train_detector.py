@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from carla_cp.opv2v import Opv2vError
 from carla_cp.perception.config import DetectorConfig
 from carla_cp.perception.detector import Detector, load_detector
 from tests.perception.synthetic import make_frame, write
@@ -19,12 +20,11 @@ TOOLS = Path(__file__).resolve().parents[2] / "tools"
 
 
 def load_tool(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, TOOLS / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+    sys.path.insert(0, str(TOOLS))
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(TOOLS))
 
 
 train_detector = load_tool("train_detector")
@@ -65,7 +65,7 @@ def test_scenes_that_appear_later_are_found_and_half_written_ones_are_not(tmp_pa
 
 
 def test_a_folder_without_scenes_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match="holds no OPV2V scene; make some"):
+    with pytest.raises(Opv2vError, match="holds no OPV2V scene; make some"):
         train_detector.FrameStore(tmp_path, tmp_path).rescan()
 
 

@@ -1,0 +1,48 @@
+"""Values of the tools' command lines, checked as they are read: argparse then names the option and exits with 2."""
+
+from __future__ import annotations
+
+import math
+from argparse import ArgumentTypeError
+from pathlib import Path
+
+from carla_cp.whole import writable
+
+
+def positive(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def minutes(text: str) -> float:
+    """A finite time above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise ArgumentTypeError(f"{text!r} is no number of minutes above 0")
+    return value
+
+
+def existing_folder(text: str) -> Path:
+    """A folder that is there."""
+    if not Path(text).is_dir():
+        raise ArgumentTypeError(f"{text}: no such folder")
+    return Path(text)
+
+
+def out_folder(text: str) -> Path:
+    """A folder to write in, which need not be there yet."""
+    if not writable(Path(text)):
+        raise ArgumentTypeError(f"{text}: cannot write there; give another folder")
+    return Path(text)
+
+
+def out_file(text: str) -> Path:
+    """A file to write, whose folder need not be there yet."""
+    if Path(text).is_dir() or not writable(Path(text).parent):
+        raise ArgumentTypeError(f"{text}: cannot be written; give a file in a folder that can")
+    return Path(text)
