@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from carla_cp.link.channel import airtime_ms
+from carla_cp.link.packets import packet_count
 from carla_cp.metrics.summary import EpisodeSummary
 
 RATE_MBPS = 6.0  # the default of 10 MHz channels, QPSK at rate 1/2
@@ -19,8 +21,8 @@ class Airtime:
 
     label: str
     bytes_per_message: float
-    packets: int  # of at most 1400 payload bytes
-    airtime_ms: float  # with per-packet headers, at `rate_mbps`, without preambles and contention
+    packets: int  # of at most 1400 bytes, the link's header included
+    airtime_ms: float  # with preambles and headers, at `rate_mbps`, without spaces between frames and contention
     rate_mbps: float
     channel_load: float  # of one sender at 10 Hz; above 1 it does not fit
 
@@ -37,6 +39,7 @@ def airtimes(summaries: Sequence[EpisodeSummary]) -> tuple[Airtime, ...]:
 def _airtime(label: str, group: Sequence[EpisodeSummary]) -> Airtime:
     sent = sum(item.messages.sent for item in group)
     payload = sum(item.messages.sent * (item.bytes.per_message_mean or 0.0) for item in group) / sent
-    milliseconds = sum(item.bytes.on_air for item in group) / sent * 8 / (RATE_MBPS * 1e3)
-    packets = math.ceil(payload / PACKET_BYTES)
+    mean = math.ceil(payload)
+    milliseconds = airtime_ms(mean, RATE_MBPS, PACKET_BYTES)
+    packets = packet_count(mean, PACKET_BYTES)
     return Airtime(label, payload, packets, milliseconds, RATE_MBPS, milliseconds / PERIOD_MS)

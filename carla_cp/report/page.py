@@ -164,7 +164,7 @@ def _airtime_table(items: Sequence[Airtime]) -> str:
 def _airtime_note() -> str:
     return (
         f"The mean message in packets of at most {PACKET_BYTES} bytes, with their headers, at {RATE_MBPS:g} Mb/s, the "
-        "default rate of ITS-G5 and DSRC, sent ten times a second, without preambles and contention. Above 100 % one "
+        "default rate of ITS-G5 and DSRC, sent ten times a second, without spaces and contention. Above 100 % one "
         "sender alone does not fit the channel."
     )
 

@@ -36,7 +36,7 @@ def test_it_shows_every_episode_and_codec_and_the_plots(tmp_path: Path) -> None:
     assert html.count("<svg") == 3
     tree = etree.fromstring(html.encode(), etree.HTMLParser())
     text = " ".join(str(part) for part in tree.itertext())
-    for expected in ("none@max", "revqom@2000", "raw@max", "violator at 12.0 m/s", "43", "Speed and gap over time"):
+    for expected in ("none@max", "revqom@2000", "raw@max", "violator at 12.0 m/s", "44", "Speed and gap over time"):
         assert expected in text
     assert "a<b>.xml" in text
 

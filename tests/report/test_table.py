@@ -29,7 +29,7 @@ def test_what_is_undefined_is_a_dash() -> None:
 def test_the_packets_and_airtime_of_a_message_stand_below() -> None:
     text = format_table(comparison(SUMMARIES), SUMMARIES)
     assert "raw@max: 59" in text
-    assert "43 packets" in text
+    assert "44 packets" in text
     assert "6 Mb/s" in text
     assert "none@max" not in text
 
