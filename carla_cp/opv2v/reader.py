@@ -49,7 +49,7 @@ def read_scene(folder: Path) -> Scene:
     """
     if not folder.is_dir():
         raise Opv2vError(f"{folder}: no such scene folder")
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     vehicles = [name for name in names if not name.startswith("-")]
     roadside = [name for name in names if name.startswith("-")]
     if not vehicles:

@@ -16,7 +16,7 @@ from carla_cp.view.window import View
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit status: 0 when shown or closed, 2 for a file that is no recording or without a display."""
+    """The exit status: 0 when shown or closed, 2 for no recording or no display, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m carla_cp.view", description="Shows a recorded episode.")
     parser.add_argument("file", type=Path, metavar="FILE.ticks", help="written by run with --keep-ticks")
     try:
@@ -28,8 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except pygame.error as error:
         print(f"error: no window ({error}); set SDL_VIDEODRIVER=dummy to do without a display", file=sys.stderr)
         return 2
-    with view:
-        replay(view, episode)
+    try:
+        with view:
+            replay(view, episode)
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

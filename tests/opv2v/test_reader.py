@@ -43,6 +43,11 @@ def test_the_ego_is_first_in_text_order_and_a_unit_never_is(folder: Path) -> Non
     assert [frame.time_us for frame in scene] == [3_500_000, 3_600_000]
 
 
+def test_a_hidden_folder_is_no_agent(folder: Path) -> None:
+    (folder / ".cache").mkdir()
+    assert read_scene(folder).agents == ("1732", "650", "99", "-1")
+
+
 def test_an_agent_without_files_at_a_tick_is_left_out_of_that_frame(folder: Path) -> None:
     assert [agent.sweep.agent for agent in read_scene(folder).frame(1).agents] == ["1732", "650", "-1"]
 

@@ -34,6 +34,15 @@ def test_a_recording_is_shown_to_its_end(tmp_path: Path, monkeypatch: pytest.Mon
     assert shown == [0, 1, 2, 3]
 
 
+def test_an_interrupt_ends_it_without_a_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(self: View, record: TickRecord, info: ViewInfo) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(View, "show", interrupted)
+    write_ticks(tmp_path / "0.ticks", crossing())
+    assert main([str(tmp_path / "0.ticks")]) == 130
+
+
 @pytest.mark.parametrize("text", [None, "nonsense"])
 def test_a_file_that_is_no_recording_is_named_in_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None
