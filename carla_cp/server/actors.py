@@ -80,8 +80,14 @@ class Actor:
         return plain_record(self.id, self.motion)
 
     def place(self, pose: Transform) -> None:
-        """Puts it there."""
+        """Puts it there; from there on an attached one moves with its parent."""
         self.motion = replace(self.motion, pose=pose)
+        if self.parent is not None:
+            self.mount = np.linalg.inv(matrix_of(self.parent.motion.pose)) @ matrix_of(pose)
+
+    def release(self) -> None:
+        """Stays where it is when its parent goes."""
+        self.parent, self.mount, self.motion = None, None, Motion(self.motion.pose)
 
     def follow(self) -> None:
         """Goes where its parent has gone."""
@@ -102,8 +108,26 @@ class Solid(Actor):
     def place(self, pose: Transform) -> None:
         """Puts the body there, with the motion it has."""
         Actor.place(self, pose)
+        self._take_body_along()
+
+    def follow(self) -> None:
+        """Goes where its parent has gone, with its body."""
+        if self.parent is not None:
+            Actor.follow(self)
+            self._take_body_along()
+
+    def _take_body_along(self) -> None:
+        pose = self.motion.pose
         self.body.x, self.body.y, self.body.z = pose.x, pose.y, pose.z
         self.body.yaw = math.radians(pose.yaw)
+
+    def set_physical(self, on: bool) -> None:
+        """Whether it moves by itself; while it does not, it rests and nothing pushes it."""
+        self.physical = on
+        self.body.inverse_mass = 1.0 / self.blueprint.mass if on else 0.0
+        if not on:
+            self.body.stop()
+            self.motion = Motion(self.motion.pose)
 
     def set_velocity(self, velocity: Vector) -> None:
         """Moves on with this velocity."""

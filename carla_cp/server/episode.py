@@ -116,7 +116,7 @@ class Episode:
             self._streams.close(actor.stream_id)
         for other in self.actors.values():
             if other.parent is actor:
-                other.parent, other.mount = None, None
+                other.release()
         return True
 
     def close(self) -> None:

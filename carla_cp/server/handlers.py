@@ -138,12 +138,10 @@ def bounding_box(simulation: Simulation, actor_id: Raw) -> Raw:
 
 
 def set_transform(simulation: Simulation, actor_id: Raw, raw: Raw) -> None:
-    """Puts an actor somewhere in the world; an attached one keeps its parent and its place on it."""
+    """Puts an actor somewhere in the world; an attached one keeps its parent and its new place on it."""
     actor, pose = find_actor(simulation, actor_id, Actor), wire.read_transform(raw)
-    if actor.parent is not None:
-        raise RefusedError(f"actor {actor_id} is attached to another; move that one")
     actor.place(pose)
-    if isinstance(actor, Solid):
+    if isinstance(actor, Solid) and actor.parent is None:
         simulation.episode.stand(actor)
 
 
@@ -175,7 +173,7 @@ def no_constant_velocity(simulation: Simulation, actor_id: Raw) -> None:
 
 def set_physical(simulation: Simulation, actor_id: Raw, on: Raw) -> None:
     """Whether the actor moves by itself."""
-    find_actor(simulation, actor_id, Solid).physical = wire.truth(on)
+    find_actor(simulation, actor_id, Solid).set_physical(wire.truth(on))
 
 
 def set_collides(simulation: Simulation, actor_id: Raw, on: Raw) -> None:

@@ -67,6 +67,11 @@ class Body:
         self.slide_x, self.slide_y = vx - self.speed * cos, vy - self.speed * sin
         self.vx, self.vy = vx, vy
 
+    def stop(self) -> None:
+        """Rests where it is."""
+        self.set_velocity(0.0, 0.0)
+        self.yaw_rate = 0.0
+
     @property
     def moving(self) -> bool:
         """Whether it changes its place."""

@@ -135,6 +135,61 @@ def test_a_building_stops_a_car(stage: Stage) -> None:
     assert car.get_velocity().length() < 25.0
 
 
+def where(actor: carla.Actor) -> tuple[float, float]:
+    """Its place on the ground."""
+    place = actor.get_transform().location
+    return place.x, place.y
+
+
+def test_what_was_attached_stays_where_it_is_when_its_parent_goes(stage: Stage) -> None:
+    car = stage.spawn("vehicle.tesla.model3", *EAST_LANE)
+    behind = carla.Transform(carla.Location(x=-4.0))
+    attached = [
+        stage.world.spawn_actor(stage.library.find(name), behind, attach_to=car)
+        for name in ("static.prop.constructioncone", "sensor.other.imu")
+    ]
+    car.set_target_velocity(carla.Vector3D(10.0, 0.0, 0.0))
+    stage.ticks(20)
+    left = where(attached[0])
+    assert left[0] == pytest.approx(where(car)[0] - 4.0, abs=0.01)
+    car.destroy()
+    stage.ticks(2)
+    for actor in attached:
+        assert where(actor) == pytest.approx(left, abs=1e-4)
+        assert actor.get_velocity().length() == 0.0
+    taken = carla.Transform(carla.Location(*left, 0.3))
+    assert stage.world.try_spawn_actor(stage.library.find("vehicle.audi.tt"), taken) is None
+
+
+def test_an_attached_sensor_can_be_moved_and_stays_attached(stage: Stage) -> None:
+    car = stage.spawn("vehicle.tesla.model3", *EAST_LANE)
+    sensor = stage.world.spawn_actor(stage.library.find("sensor.other.imu"), carla.Transform(), attach_to=car)
+    stage.ticks(1)
+    sensor.set_transform(carla.Transform(carla.Location(EAST_LANE[0] + 1.0, EAST_LANE[1], 2.0)))
+    car.set_target_velocity(carla.Vector3D(10.0, 0.0, 0.0))
+    stage.ticks(10)
+    assert where(sensor) == pytest.approx((where(car)[0] + 1.0, where(car)[1]), abs=1e-3)
+    assert sensor.get_transform().location.z == pytest.approx(2.0, abs=1e-3)
+
+
+def test_an_actor_without_physics_rests_and_is_not_pushed(stage: Stage) -> None:
+    car = stage.spawn("vehicle.tesla.model3", *EAST_LANE)
+    car.set_target_velocity(carla.Vector3D(10.0, 0.0, 0.0))
+    stage.ticks(2)
+    car.set_simulate_physics(False)
+    stage.ticks(1)
+    there = where(car)
+    assert car.get_velocity().length() == 0.0
+    rammer = stage.spawn("vehicle.audi.tt", there[0] - 8.0, there[1])
+    rammer.set_target_velocity(carla.Vector3D(12.0, 0.0, 0.0))
+    stage.ticks(20)
+    gap = there[0] - car.bounding_box.extent.x - where(rammer)[0] - rammer.bounding_box.extent.x
+    assert gap > -0.01
+    car.set_simulate_physics(True)
+    stage.ticks(1)
+    assert where(car) == pytest.approx(there, abs=1e-4)
+
+
 def test_lights_take_turns_and_can_be_set_timed_and_frozen(stage: Stage) -> None:
     lights = {light.get_opendrive_id(): light for light in stage.world.get_actors().filter("traffic.traffic_light")}
     assert sorted(lights) == ["101", "102", "103", "104"]
