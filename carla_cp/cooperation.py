@@ -171,7 +171,7 @@ class Cooperation:
         )
 
     def _receive(self, now: int) -> list[Shared]:
-        """The newest fresh message of every sender, by sender."""
+        """Of every sender's fresh messages that have come since the last fusion the one captured last, by sender."""
         newest: dict[AgentName, Shared] = {}
         deliveries = self._link.receive(now)
         for delivery, shared in zip(deliveries, self._pool.map(self._decode, deliveries), strict=True):
@@ -179,7 +179,8 @@ class Cooperation:
             if delivery.message_payload is not None:
                 outcome = Outcome.REJECTED if shared is None else self._timeliness(shared, now)
                 if shared is not None and outcome is Outcome.DELIVERED:
-                    newest[delivery.transmission.sender] = shared
+                    sender = delivery.transmission.sender
+                    newest[sender] = max(newest.get(sender, shared), shared, key=lambda item: item.time_us)
             self._settled.append(replace(delivery.transmission, outcome=outcome))
         return [newest[name] for name in sorted(newest)]
 
