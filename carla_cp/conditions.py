@@ -6,20 +6,20 @@ import zlib
 from dataclasses import replace
 from pathlib import Path
 
-from carla_cp import __version__
+import carla_cp
 from carla_cp.codecs import CODECS, codec_path
 from carla_cp.options import RunOptions
 from carla_cp.types import CodecChoice, Scenario
 
 
 def conditions_of(options: RunOptions, scenario: Scenario, choice: CodecChoice) -> int:
-    """CRC-32 over version, scenario with its `--set` values, map, codec, weights, device and kind of server.
+    """CRC-32 over our code, scenario with its `--set` values, map, codec, weights, device and kind of server.
 
     Where files lie plays no part, nor does the address of a server.
     """
     place = Path()
     stated = (
-        __version__,
+        carla_cp.__version__,
         replace(scenario, source=place, map_file=place),
         choice,
         options.device,
@@ -30,6 +30,7 @@ def conditions_of(options: RunOptions, scenario: Scenario, choice: CodecChoice) 
     kind = CODECS[choice.name]
     if kind.learned:
         weights.append(codec_path(kind, options.checkpoint))
-    for path in (scenario.map_file, *weights):
+    code = sorted(Path(carla_cp.__file__).parent.rglob("*.py"))
+    for path in (scenario.map_file, *weights, *code):
         crc = zlib.crc32(path.read_bytes() if path.is_file() else b"", crc)
     return crc

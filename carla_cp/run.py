@@ -104,16 +104,25 @@ def rescore(out: Path, command: str) -> int:
 def _kept(
     options: RunOptions, tasks: Sequence[Task], conditions: Mapping[tuple[Scenario, CodecChoice], int]
 ) -> dict[Task, StoredEpisode]:
-    """The finished episodes that `--resume` goes on from; OptionError where one was run under other conditions."""
+    """The finished episodes that `--resume` goes on from; OptionError where one was run under other conditions.
+
+    One that lacks the ticks or the recording that this run is to keep is not finished.
+    """
     paths = {task: episode_path(options.out, task.scenario.name, task.choice, task.seed) for task in tasks}
-    kept = {task: read_episode(path) for task, path in paths.items() if options.resume and path.is_file()}
+    there = {task: path for task, path in paths.items() if options.resume and path.is_file()}
+    kept = {task: read_episode(path) for task, path in there.items() if _has_what_is_kept(options, task, path)}
     for task, episode in kept.items():
         if episode.conditions != conditions[task.scenario, task.choice]:
             raise OptionError(
-                f"--resume: {paths[task]} was run with another scenario, --set, checkpoint, device, server or version; "
+                f"--resume: {paths[task]} was run with another scenario, --set, checkpoint, device, server or code; "
                 "give another --out, or leave out --resume to run it again"
             )
     return kept
+
+
+def _has_what_is_kept(options: RunOptions, task: Task, path: Path) -> bool:
+    ticks = not options.keep_ticks or path.with_suffix(".ticks").is_file()
+    return ticks and (options.record is None or recording_folder(options.record, task).is_dir())
 
 
 def _check(options: RunOptions, tasks: Sequence[Task]) -> None:

@@ -52,6 +52,10 @@ def test_a_run_writes_what_the_contract_says_and_resumes(tmp_path: Path, capsys:
     again = json.loads((out / "summary.json").read_text())
     assert [comparable(item) for item in again["episodes"]] == [comparable(item) for item in summary["episodes"]]
 
+    (out / "episodes" / "intersection" / "late@2000" / "0.ticks").unlink()
+    assert run(*options, "--resume") == 0
+    assert (out / "episodes" / "intersection" / "late@2000" / "0.ticks").is_file()
+
     capsys.readouterr()
     assert run(*options, "--set", "link.loss=0.5", "--resume") == 2
     said = capsys.readouterr().err

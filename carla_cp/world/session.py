@@ -347,11 +347,11 @@ class World:
 
     def _settle_events(self) -> None:
         waiter = queue.SimpleQueue[None]()
-        for _ in range(20):
+        for _ in range(100):  # a starved client may need a while to hear of it; an early hit ends the wait
             if self._hits:
                 return
             try:
-                waiter.get(timeout=0.002)
+                waiter.get(timeout=0.0025)
             except queue.Empty:
                 continue
 
