@@ -55,6 +55,7 @@ class Leader:
     track: Track
     gap_m: float  # between its rear and the ego's front
     speed_mps: float  # along the route, not below 0
+    grazes: bool  # it is a vehicle that stands and reaches less than `graze_m` into the corridor
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,7 @@ class Corridor:
     s_front: float
     half_width_m: float  # of the ego's body
     config: CorridorConfig
+    beside: frozenset[int] = frozenset()  # ids of tracks that are known to stand beside it if they only graze it
 
     def conflicts(self, tracks: Sequence[Track]) -> tuple[Conflict, ...]:
         """The moving tracks that will cross the corridor, each with when and where."""
@@ -107,12 +109,15 @@ class Corridor:
                 continue
             speed = math.hypot(track.vx, track.vy) * math.cos(angle[row, 0]) if self._moves(track) else 0.0
             gap = float(s[row, 0] - half_length[row, 0]) - self.s_front
-            found.append(Leader(track, gap, max(0.0, speed)))
+            stands = track.label is ObjectClass.VEHICLE and not self._moves(track)
+            grazes = stands and float(depth[row].max()) <= self.config.graze_m
+            found.append(Leader(track, gap, max(0.0, speed), grazes))
         return min(found, key=lambda leader: leader.gap_m, default=None)
 
     def _blocks(self, track: Track, depth_m: float) -> bool:
         config = self.config
         certain = track.hits >= config.graze_hits and track.score >= config.graze_score
+        certain = certain and track.id not in self.beside
         return self._known(track) and depth_m > (0.0 if certain else config.graze_m)
 
     def _known(self, track: Track) -> bool:

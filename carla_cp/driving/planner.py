@@ -36,6 +36,7 @@ class PlannerConfig:
     priority_m: float = 40.0  # a green light gives right of way up to so far behind its stop line
     stop_before_m: float = 1.0  # the bumper stays so far before a stop line
     path_m: float = 40.0  # of the route ahead that a plan shows
+    creep_mps: float = 1.0  # so slow, the ego goes on past a standing vehicle that only grazes its corridor
 
     def __post_init__(self) -> None:
         if self.cruise_mps <= 0:
@@ -59,13 +60,19 @@ class Planner:
         self._longitudinal = LongitudinalControl(config.control)
         self._hint_s: float | None = None
         self._priority: tuple[float, float] | None = None  # up to which s, and the heading of the approach
+        self._beside: set[int] = set()  # ids of standing tracks beside which there is room
 
     def plan(self, odometry: VehicleState, light: LaneLight | None, tracks: Sequence[Track], now_us: int) -> Plan:
         """The controls for this tick, and why; `tracks` are propagated to `now_us`."""
         s, _ = self._route.project(odometry.pose.x, odometry.pose.y, self._hint_s)
         self._hint_s = s
         corridor = Corridor(
-            self._route, s - odometry.length / 2, s + odometry.length / 2, odometry.width / 2, self._config.corridor
+            self._route,
+            s - odometry.length / 2,
+            s + odometry.length / 2,
+            odometry.width / 2,
+            self._config.corridor,
+            frozenset(self._beside),
         )
         desired = self._desired_speed(s, odometry.speed)
         self._note_priority(light, corridor.s_front)
@@ -98,7 +105,10 @@ class Planner:
         conflict = self._yielding.choose(corridor.conflicts(tracks), ego, tracks)
         wishes = [_Wish(self._free(speed, desired), "free")]
         wishes += self._for_light(light, speed, desired)
-        wishes += self._for_leader(corridor.leader(tracks), speed, desired)
+        leader = corridor.leader(tracks)
+        wishes += self._for_leader(leader, speed, desired)
+        if leader is not None and leader.grazes and speed < self._config.creep_mps:
+            self._beside.add(leader.track.id)  # near and slow, the ego finds that there is room
         wishes += self._for_conflict(conflict, corridor.s_front, speed, desired)
         return min(wishes, key=lambda wish: wish.acceleration)
 

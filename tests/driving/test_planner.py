@@ -16,6 +16,14 @@ def standing_car(x: float, y: float = 0.0) -> Track:
     return Track(4, ObjectClass.VEHICLE, x, y, 0.8, 0.0, 0.0, 0.0, 4.6, 1.9, 1.5, 9, 0, 0.9)
 
 
+def truck_beside_the_lane(reach_m: float) -> Track:
+    """Stands 30 m ahead and reaches so far into the strip that the ego wants for itself, 0.3 m wider than its body."""
+    ego_half = body(0.0, 0.0, 0.0, 0.0).width / 2
+    return Track(
+        7, ObjectClass.VEHICLE, 50.0, ego_half + 0.3 + 1.5 - reach_m, 1.8, 0.0, 0.0, 0.0, 8.0, 3.0, 3.6, 50, 0, 0.9
+    )
+
+
 def approach(
     light: LightState | None, tracks: list[Track], line_x: float = 80.0, seconds: float = 20.0
 ) -> tuple[VehicleState, list[Plan], list[float]]:
@@ -42,6 +50,17 @@ def test_a_violator_known_three_seconds_ahead_is_never_hit(offset: float, ego: f
 def test_a_violator_known_only_one_second_ahead_is_hit(offset: float) -> None:
     late = [play(Crossing(offset_s=offset, known_s=1.0, seed=seed), 7.0).min_gap_m for seed in range(2)]
     assert max(late) == 0.0
+
+
+def test_a_standing_truck_that_only_grazes_the_lane_is_passed_once_the_ego_is_slow() -> None:
+    car, plans, _ = approach(None, [truck_beside_the_lane(0.35)])
+    assert car.pose.x > 60.0
+    assert any(plan.reason == "follow" for plan in plans), "it must slow down first"
+
+
+def test_a_standing_truck_that_reaches_into_the_lane_is_waited_for() -> None:
+    car, _, _ = approach(None, [truck_beside_the_lane(0.6)], seconds=30.0)
+    assert 35.0 < car.pose.x < 45.0 and car.speed < 0.2
 
 
 def test_after_the_violator_has_passed_the_ego_goes_on() -> None:
