@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
@@ -13,6 +11,7 @@ from multiprocessing import connection
 from multiprocessing.connection import Connection
 from typing import TypeAlias
 
+from carla_cp.lifeline import end_with_parent
 from carla_cp.options import RunOptions
 from carla_cp.session import Session, Task, open_session
 from carla_cp.spectators import Spectators
@@ -118,15 +117,7 @@ class _Worker:
 
 
 def _work(options: RunOptions, tasks: Connection[Finished, Task]) -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     with suppress(KeyboardInterrupt, EOFError), open_session(options) as session, Spectators(options) as spectators:
         while True:
             tasks.send(play(session, tasks.recv(), lambda task: spectators.watching(task, session.world)))
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed must not play on; its server ends with it."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)

@@ -20,7 +20,7 @@ ROWS = (
     ("stopwatch",),
     ("world", "perception", "codecs", "link", "driving"),
     ("scenario", "geometry"),
-    ("types", "heap", "whole"),
+    ("types", "heap", "whole", "lifeline"),
 )
 PEERS = {
     "report",

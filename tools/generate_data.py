@@ -28,6 +28,7 @@ from random_scene import SceneSize, random_scenario
 from tqdm import tqdm
 
 from carla_cp.driving.scripted import Traffic
+from carla_cp.lifeline import end_with_parent
 from carla_cp.opv2v import SceneWriter, agent_ids, protocol_of, read_scene, scans_from_sweeps
 from carla_cp.types import Scenario
 from carla_cp.world import STEP_US, Roads, World, embedded_server
@@ -82,23 +83,18 @@ def _traffic(roads: Roads, scenario: Scenario) -> Traffic:
 
 def work(jobs: multiprocessing.Queue[Job | None], done: multiprocessing.Queue[Done]) -> None:
     """Makes scenes until there are none left, on a server of its own."""
+    end_with_parent()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         with embedded_server() as (host, port):
             world = World(host, port)
             try:
-                while (job := jobs.get()) is not None and _wanted():
+                while (job := jobs.get()) is not None:
                     done.put(_outcome(world, job))
             finally:
                 world.close()
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-def _wanted() -> bool:
-    """False once the process that started this one was killed."""
-    parent = multiprocessing.parent_process()
-    return parent is None or parent.is_alive()
 
 
 def _outcome(world: World, job: Job) -> Done:
