@@ -22,13 +22,13 @@ from carla_cp.server.collisions import Contact, collide, overlap
 from carla_cp.server.lights import GREEN, RED, Group, Light, build_groups
 from carla_cp.server.maps import LoadedMap
 from carla_cp.server.raycast import Mover
-from carla_cp.server.roads import FREE, YIELD
 from carla_cp.server.sensors import Reading
 from carla_cp.server.shapes import actor_mesh
 from carla_cp.server.snapshot import COLLISION, LightView, collision_payload, header
 from carla_cp.server.spawning import SpawnError, build_actor, build_light, build_spectator
 from carla_cp.server.stream import Streams
 from carla_cp.server.wire import ActorInfo, Description, Transform, Vector
+from carla_cp.server.zones import FREE, YIELD
 
 _MAX_ACTORS = 2000
 _COLLIDED = "Spawn failed because of collision at spawn position"

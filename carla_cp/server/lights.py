@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from xml.etree import ElementTree
 
-from carla_cp.server.roads import LightPlace
+from carla_cp.server.zones import LightPlace
 
 RED, YELLOW, GREEN, OFF = 0, 1, 2, 3
 _GREEN_S, _YELLOW_S, _RED_S = 10.0, 3.0, 2.0

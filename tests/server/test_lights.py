@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from carla_cp.server.lights import GREEN, RED, YELLOW, build_groups
-from carla_cp.server.roads import LightPlace
 from carla_cp.server.wire import Box, Transform
+from carla_cp.server.zones import LightPlace
 
 XODR = """<OpenDRIVE>
 <controller id="2" sequence="1"><control signalId="b"/></controller>

@@ -8,7 +8,8 @@ import carla
 import numpy as np
 import pytest
 
-from carla_cp.server.roads import FREE, YIELD, RoadField
+from carla_cp.server.roads import RoadField
+from carla_cp.server.zones import FREE, YIELD
 from tests.server.conftest import CROSSING
 
 
