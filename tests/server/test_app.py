@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import struct
@@ -15,6 +16,7 @@ import carla
 import msgpack
 import pytest
 
+from carla_cp.server.app import listen_pair
 from tests.server.conftest import CROSSING, running_server
 
 SERVER = [sys.executable, "-m", "carla_cp.server"]
@@ -154,6 +156,29 @@ def test_a_batch_that_cannot_be_read_to_its_end_does_nothing(port: int) -> None:
     (answer,) = call(port, [0, 1, "apply_batch", [[False], [[[1, [car]]]], "x"]])
     assert isinstance(answer[2], str)
     assert call(port, [0, 1, "destroy_actor", [[False], car]])[0][3] == [[1, True]]
+
+
+def test_small_messages_are_sent_at_once() -> None:
+    """With Nagle's algorithm on, every second message of a tick waits 40 ms for the client to acknowledge the first."""
+
+    async def no_delay() -> int:
+        found: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        async def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            link = writer.get_extra_info("socket")
+            found.set_result(link.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        rpc, streams = listen_pair("127.0.0.1", 0)
+        streams.close()
+        async with await asyncio.start_server(accept, sock=rpc):
+            _, writer = await asyncio.open_connection(*rpc.getsockname())
+            result = await found
+            writer.close()
+            await writer.wait_closed()
+            return result
+
+    assert asyncio.run(no_delay())
 
 
 def test_a_port_in_use_is_one_clear_line_and_status_2(port: int) -> None:
