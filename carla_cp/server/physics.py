@@ -13,7 +13,8 @@ from carla_cp.server.wire import AckermannControl, VehicleControl, WalkerControl
 
 MAX_WHEEL_ANGLE = math.radians(40.0)  # effective, at steer = 1
 _POWER, _FADE_MPS, _DRAG, _BRAKE, _HAND_BRAKE = 2.45, 22.0, 0.5, 7.5, 6.0
-_GRIP = 8.0  # [m/s^2] sideways, by which a turn is limited and a slide ends
+_GRIP = 12.0  # [m/s^2] sideways, by which a turn is limited; CARLA's tyres (friction 3.5) hold what its drivers ask for
+_SLIDE = 8.0  # [m/s^2] by which a slide ends
 _TOP_MPS = 50.0
 _WALK_TOP_MPS = 12.0
 
@@ -53,17 +54,21 @@ class Body:
     width: float
     height: float
     inverse_mass: float  # [1/kg], 0 for what nothing moves
-    speed: float = 0.0  # along the heading [m/s], negative backwards
+    speed: float = 0.0  # along the heading, seen from above [m/s], negative backwards
     slide_x: float = 0.0  # [m/s] world frame
     slide_y: float = 0.0
     yaw_rate: float = 0.0  # [rad/s]
     vx: float = 0.0  # velocity of the middle [m/s]
     vy: float = 0.0
+    vz: float = 0.0
+    pitch: float = 0.0  # [rad] of the ground it stands on, nose up
+    roll: float = 0.0  # [rad] right side down
 
     def set_velocity(self, vx: float, vy: float) -> None:
         """Moves on with this velocity; what is across the heading becomes a slide."""
         cos, sin = math.cos(self.yaw), math.sin(self.yaw)
         self.speed = vx * cos + vy * sin
+        self.vz = self.speed * math.tan(self.pitch)
         self.slide_x, self.slide_y = vx - self.speed * cos, vy - self.speed * sin
         self.vx, self.vy = vx, vy
 
@@ -116,7 +121,7 @@ def move(body: Body, yaw_rate: float, rear: float, dt: float) -> None:
 def _slow_slide(body: Body, dt: float) -> None:
     amount = math.hypot(body.slide_x, body.slide_y)
     if amount > 0.0:
-        keep = max(amount - _GRIP * dt, 0.0) / amount
+        keep = max(amount - _SLIDE * dt, 0.0) / amount
         body.slide_x, body.slide_y = body.slide_x * keep, body.slide_y * keep
 
 
