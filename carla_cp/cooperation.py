@@ -29,7 +29,6 @@ from carla_cp.types import (
     CodecChoice,
     Detections,
     FloatArray,
-    GridSpec,
     IntArray,
     Message,
     Outcome,
@@ -87,6 +86,7 @@ class Cooperation:
         self.tracker = Tracker(TrackerConfig())
         self._detector, self._codec, self._choice = detector, codec, choice
         self._ego = AgentName(scenario.ego.rolename)
+        self._grid = detector.config.grid
         self._range_m = scenario.channel.range_m
         self._link = Link(scenario.channel, zlib.crc32(f"link {scenario.seed} {seed}".encode()))
         self._pending: _Capture | None = None
@@ -142,7 +142,7 @@ class Cooperation:
         users = [item for item in objects if item.label is not None]
         boxes = np.array([item.box for item in users]).reshape(-1, 7)
         boxes = transform_boxes(relative(world_from_agent, Pose()), boxes)
-        inside = np.abs(boxes[:, :2]).max(axis=1, initial=0.0) < GridSpec().half_extent_m
+        inside = (np.abs(boxes[:, :2]) < (self._grid.half_length_m, self._grid.half_width_m)).all(axis=1)
         labels = np.array([int(item.label or 0) for item in users], np.int64)
         seen = np.array([self._returns[item.id] > 0 for item in users], bool)
         return boxes[inside], labels[inside], seen[inside]

@@ -17,7 +17,8 @@ from carla_cp.codecs.base import Codec
 from carla_cp.episode import run_episode
 from carla_cp.heap import keep_freed_memory
 from carla_cp.options import RunOptions
-from carla_cp.perception.detector import Detector, load_detector
+from carla_cp.perception.checkpoint import load_detector
+from carla_cp.perception.detector import Detector
 from carla_cp.scenario import draw_scenario
 from carla_cp.types import CodecChoice, Episode, Scenario, TickRecord
 from carla_cp.world import World, embedded_server

@@ -15,11 +15,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from pathlib import Path
-from typing import NewType, TypeAlias
+from typing import TYPE_CHECKING, NewType, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import torch
+
+if TYPE_CHECKING:
+    import torch  # takes over a second, which a server and its clients can do without
 
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 PointArray: TypeAlias = npt.NDArray[np.float32]
@@ -244,23 +246,39 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class GridSpec:
-    """The square BEV grid of a detector in the agent frame: rows run along y, columns along x."""
+    """The BEV grid of a detector in the agent frame: rows run along y, columns along x."""
 
-    half_extent_m: float = 51.2  # x and y in [-half_extent_m, half_extent_m)
+    half_length_m: float = 51.2  # x in [-half_length_m, half_length_m)
+    half_width_m: float = 51.2  # y in [-half_width_m, half_width_m)
     z_min_m: float = -0.5  # above the ground
     z_max_m: float = 4.5
     pillar_m: float = 0.4
     bev_stride: int = 2  # pillars per BEV cell along one axis
 
     @property
-    def pillars(self) -> int:
-        """Pillars along one side."""
-        return round(2 * self.half_extent_m / self.pillar_m)
+    def pillar_rows(self) -> int:
+        """Pillars along y."""
+        return round(2 * self.half_width_m / self.pillar_m)
 
     @property
-    def cells(self) -> int:
-        """BEV cells along one side."""
-        return self.pillars // self.bev_stride
+    def pillar_columns(self) -> int:
+        """Pillars along x."""
+        return round(2 * self.half_length_m / self.pillar_m)
+
+    @property
+    def rows(self) -> int:
+        """BEV cells along y."""
+        return self.pillar_rows // self.bev_stride
+
+    @property
+    def columns(self) -> int:
+        """BEV cells along x."""
+        return self.pillar_columns // self.bev_stride
+
+    @property
+    def cell_m(self) -> float:
+        """Side of a BEV cell in metres."""
+        return self.pillar_m * self.bev_stride
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -286,9 +304,9 @@ class Stage(Enum):
     """Where in the detector a codec taps."""
 
     POINTS = "points"  # (N, 4) float32 in the agent frame
-    PILLARS = "pillars"  # (C_pillar, pillars, pillars), the scattered pillar map
-    BLOCK1 = "block1"  # (C_1, cells, cells), after the first backbone block
-    BEV = "bev"  # (C_bev, cells, cells), what fusion takes
+    PILLARS = "pillars"  # (C_pillar, pillar_rows, pillar_columns), the scattered pillar map
+    BLOCK1 = "block1"  # (C_1, H, W), after the first backbone block
+    BEV = "bev"  # (C_bev, rows, columns), what the head takes
     BOXES = "boxes"  # Detections
 
 

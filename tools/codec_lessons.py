@@ -65,7 +65,7 @@ def lesson(detector: Detector, data: Features, views: list[int], rng: np.random.
             whole = torch.ones(1, *bev.shape[2:], dtype=torch.bool)
             theta = data.theta(view, source, detector)[None]
             other[row] = warp(data.bev_map(source)[None], whole, theta)[0][0]
-    side = detector.config.grid.pillars
+    side = detector.config.grid.pillar_rows
     maps = torch.stack([data.pillar_map(view, side) for view in views]) if pillars else None
     useful = usefulness(detector.heat_from_bev(bev))
     return Lesson(maps, bev, other, useful, tuple(_corner(part.numpy(), rng) for part in useful))
@@ -145,7 +145,9 @@ class RevqomTeacher:
             for stage, row in enumerate(indices):
                 counts[0, stage] += np.bincount(row, minlength=config.codes)
                 counts[1, stage] += np.bincount(row[order[:1000]], minlength=config.codes)
-            masks += [positions.mask_of(order[:count], codec.grid.cells) for count in (200, 500, 1000)]
+            masks += [
+                positions.mask_of(order[:count], codec.grid.rows, codec.grid.columns) for count in (200, 500, 1000)
+            ]
         tables = [[Table.from_counts(row) for row in group] for group in counts]
         codec.set_tables(tables, positions.tables_from(masks))
 
@@ -179,7 +181,7 @@ class InfocomTeacher:
     @torch.no_grad()
     def learn_tables(self, data: Features, views: list[int]) -> None:
         """Latents, levels by how many pillars are kept, and positions."""
-        codec, side = self.codec, self.codec.grid.pillars
+        codec, side = self.codec, self.codec.grid.pillar_rows
         latents = np.full((codec.config.latent, 2 * LATENT_LIMIT + 1), 0.02)
         levels, masks = np.full((len(codec.level_tables), LEVELS), 0.5), []
         for view in views:
@@ -187,10 +189,10 @@ class InfocomTeacher:
             latents[np.arange(len(latent)), latent + LATENT_LIMIT] += 1
             for count in {min(count, len(order)) for count in (50, 100, 200, 400, 800, 1600, 3200, len(order))} - {0}:
                 levels[octave(count)] += np.bincount(level[:count] - 1, minlength=LEVELS)
-                masks.append(positions.mask_of(order[:count], side))
+                masks.append(positions.mask_of(order[:count], side, side))
         codec.set_tables(
             InfocomTables(
-                positions.tables_from(masks) if masks else positions.uniform_tables(side),
+                positions.tables_from(masks) if masks else positions.uniform_tables(side, side),
                 tuple(Table.from_counts(row) for row in levels),
                 tuple(Table.from_counts(np.convolve(row, [0.1, 0.8, 0.1], "same")) for row in latents),
             )

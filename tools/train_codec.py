@@ -31,8 +31,9 @@ from carla_cp.codecs.revqom import RevqomCodec
 from carla_cp.codecs.weights import save_weights
 from carla_cp.metrics.detection import average_precision
 from carla_cp.opv2v import Opv2vError, PcdError
+from carla_cp.perception.checkpoint import load_detector
 from carla_cp.perception.config import CheckpointError
-from carla_cp.perception.detector import Detector, load_detector
+from carla_cp.perception.detector import Detector
 from carla_cp.perception.truth import team_truth
 from carla_cp.types import DetectionFrame, ObjectClass
 from carla_cp.whole import whole_file

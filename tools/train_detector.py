@@ -26,9 +26,11 @@ from tqdm import tqdm
 
 from carla_cp.metrics.detection import average_precision
 from carla_cp.opv2v import Opv2vError, PcdError, Scene, read_scene
+from carla_cp.perception.checkpoint import save_detector
 from carla_cp.perception.config import DetectorConfig
-from carla_cp.perception.detector import Detector, save_detector
-from carla_cp.perception.fusion import join, warp
+from carla_cp.perception.detector import Detector
+from carla_cp.perception.fusion import warp
+from carla_cp.perception.fusion.maximum import MaxFusion, join
 from carla_cp.perception.head import Targets, box_loss, heat_loss
 from carla_cp.perception.samples import Augmentation, Sample, make_sample
 from carla_cp.perception.truth import team_truth
@@ -131,7 +133,7 @@ class Batch:
 def make_batch(samples: Sequence[Sample], config: DetectorConfig, rng: np.random.Generator, frames: int) -> Batch:
     """Joins samples into one batch."""
     clouds = [cloud for sample in samples for cloud in sample.clouds]
-    per_map = config.grid.pillars**2
+    per_map = config.grid.pillar_rows * config.grid.pillar_columns
     agents = tuple(len(sample.clouds) for sample in samples)
     picks = [int(rng.integers(count)) for count in agents]
     starts = np.cumsum((0, *agents[:-1]))
@@ -191,7 +193,8 @@ def losses(detector: Detector, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         for number, view in enumerate(senders):
             frame = int(np.searchsorted(starts, view, side="right")) - 1
             joined[frame] = join(joined[frame], [(moved[number], valid[number])])
-    fused = detector.fusion(torch.cat([torch.stack(joined), bev[list(batch.alone)].float()]))
+    assert isinstance(detector.fusion, MaxFusion)
+    fused = detector.fusion.refine(torch.cat([torch.stack(joined), bev[list(batch.alone)].float()]))
     raw = detector.raw_heads(fused)
     return own, heat_loss(raw.heat, batch.heat), box_loss(raw.boxes, batch.boxes, batch.weight)
 
@@ -223,7 +226,7 @@ def validate(detector: Detector, store: FrameStore, limit: int) -> tuple[float, 
     for number in np.linspace(0, count - 1, min(limit, count)).astype(int):
         frame = store.frame(int(number))
         views = [detector.view(agent.sweep) for agent in frame.agents]
-        everywhere = torch.ones(2 * (detector.config.grid.cells,), dtype=torch.bool)
+        everywhere = torch.ones((detector.config.grid.rows, detector.config.grid.columns), dtype=torch.bool)
         shared = [
             Shared(v.sweep.agent, 0, v.world_from_agent, Stage.BEV, features=v.bev, valid=everywhere) for v in views[1:]
         ]

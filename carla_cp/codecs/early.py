@@ -152,10 +152,9 @@ def _bit_lengths(values: IntArray) -> IntArray:
 
 def _useful(points: PointArray, heat: npt.NDArray[np.float32], grid: GridSpec) -> npt.NDArray[np.intp]:
     """The order in which points go: above the road first, by falling heat of their BEV cell."""
-    size = grid.pillar_m * grid.bev_stride
-    cells = np.floor((points[:, :2] + grid.half_extent_m) / size).astype(np.int64)
-    inside = ((cells >= 0) & (cells < grid.cells)).all(axis=1)
-    cells = np.clip(cells, 0, grid.cells - 1)
+    cells = np.floor((points[:, :2] + (grid.half_length_m, grid.half_width_m)) / grid.cell_m).astype(np.int64)
+    inside = ((cells >= 0) & (cells < (grid.columns, grid.rows))).all(axis=1)
+    cells = np.clip(cells, 0, (grid.columns - 1, grid.rows - 1))
     near = np.where(inside, heat[cells[:, 1], cells[:, 0]], 0.0)
     return np.argsort(-(near + (points[:, 2] > ROAD_M)), kind="stable")
 

@@ -74,7 +74,10 @@ class InfocomCodec(Codec[InfocomSymbols]):
         super().__init__(fingerprint, grid)
         self.config = config = config if config is not None else InfocomConfig()
         self.encoder, self.rater, self.decoder = InformationEncoder(config), MaskNet(config), MaskDecoder(config)
-        where = np.stack([table.weights for table in positions.uniform_tables(self.grid.pillars)])
+        shape = (self.grid.pillar_rows, self.grid.pillar_columns)
+        if shape[0] != shape[1]:
+            raise ValueError(f"infocom's networks take square maps, not {shape[0]} x {shape[1]} pillars")
+        where = np.stack([table.weights for table in positions.uniform_tables(*shape)])
         self.position_tables: Tensor
         self.level_tables: Tensor
         self.latent_tables: Tensor
@@ -119,7 +122,7 @@ class InfocomCodec(Codec[InfocomSymbols]):
         latent = _steps(mean) * STEP if noise is None else mean + spread * noise
         seeds = self.decoder.seeds(latent if send_latent else torch.zeros_like(latent))
         if corners is not None:
-            extent = self.grid.pillars // self.config.seed_side
+            extent = self.grid.pillar_rows // self.config.seed_side
             pillars = windows(pillars, corners, side)
             seeds = windows(seeds, [(row // extent, column // extent) for row, column in corners], side // extent)
         rating = self.rater(pillars)
@@ -142,7 +145,7 @@ class InfocomCodec(Codec[InfocomSymbols]):
     def body(self, view: ViewLike, room: int | None) -> bytes:
         """Latent and all rated pillars, or as many as fit."""
         latent, order, levels = self.symbols(view.pillars)
-        side, tables = self.grid.pillars, self.tables()
+        side, tables = self.grid.pillar_rows, self.tables()
         latent_bits = float(
             sum(table.bits[step] for table, step in zip(tables.latent, latent + LATENT_LIMIT, strict=True))
         )
@@ -153,7 +156,7 @@ class InfocomCodec(Codec[InfocomSymbols]):
             # A pillar's level costs little, but never less than this; it keeps the first guess near.
             count = largest(min(count, 4 * room), lambda n: n == 0 or self._bits(order[:n], levels[:n]) <= free)
         while count:
-            mask = positions.mask_of(order[:count], side)
+            mask = positions.mask_of(order[:count], side, side)
             body = self._write(InfocomSymbols(sent, mask, levels[:count][np.argsort(order[:count])]))
             if room is None or len(body) <= room:
                 return body
@@ -162,7 +165,8 @@ class InfocomCodec(Codec[InfocomSymbols]):
 
     def _bits(self, chosen: IntArray, levels: IntArray) -> float:
         tables = self.tables()
-        where = positions.bits(positions.mask_of(chosen, self.grid.pillars), tables.where)
+        side = self.grid.pillar_rows
+        where = positions.bits(positions.mask_of(chosen, side, side), tables.where)
         return where + float(tables.levels[octave(len(levels))].bits[levels - 1].sum())
 
     def _write(self, symbols: InfocomSymbols) -> bytes:
@@ -179,7 +183,7 @@ class InfocomCodec(Codec[InfocomSymbols]):
         if not body or body[0] > 1:
             raise PayloadError("the body is of no layout of this codec")
         tables, reader = self.tables(), SymbolReader(body[1:])
-        mask = positions.read(reader, tables.where)
+        mask = positions.read(reader, tables.where, self.grid.pillar_rows, self.grid.pillar_columns)
         count = int(mask.sum())
         levels = reader.take(count, tables.levels[octave(count)]) + 1
         latent = None

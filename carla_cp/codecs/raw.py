@@ -25,7 +25,7 @@ _MAX_HALF = 65504.0
 class RawSymbols:
     """Cells and their values."""
 
-    mask: npt.NDArray[np.bool_]  # (cells, cells)
+    mask: npt.NDArray[np.bool_]  # (rows, columns)
     values: npt.NDArray[np.float16]  # (cells set in mask, in row order; channels)
 
 
@@ -38,10 +38,10 @@ class RawCodec(Codec[RawSymbols]):
 
     def __init__(self, fingerprint: int = 0, grid: GridSpec | None = None) -> None:
         super().__init__(fingerprint, grid)
-        self._tables = positions.uniform_tables(self.grid.cells)
+        self._tables = positions.uniform_tables(self.grid.rows, self.grid.columns)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """What arrives of features (C, cells, cells) at the full rate."""
+        """What arrives of features (C, rows, columns) at the full rate."""
         return features.clamp(-_MAX_HALF, _MAX_HALF).half().float()
 
     def body(self, view: ViewLike, room: int | None) -> bytes:
@@ -55,7 +55,7 @@ class RawCodec(Codec[RawSymbols]):
         return self._some(halves, order[:count]) if count else b""
 
     def _some(self, halves: npt.NDArray[np.float16], chosen: IntArray) -> bytes:
-        mask = positions.mask_of(chosen, self.grid.cells)
+        mask = positions.mask_of(chosen, self.grid.rows, self.grid.columns)
         writer = SymbolWriter()
         positions.write(writer, mask, self._tables)
         where = writer.to_bytes()
@@ -67,11 +67,11 @@ class RawCodec(Codec[RawSymbols]):
             raise PayloadError(f"{len(body)} bytes are no features")
         (words,) = _WORDS.unpack_from(body)
         end = _WORDS.size
-        mask = np.ones((self.grid.cells, self.grid.cells), bool)
+        mask = np.ones((self.grid.rows, self.grid.columns), bool)
         if words != _ALL:
             end += 4 * words
             reader = SymbolReader(body[_WORDS.size : end])
-            mask = positions.read(reader, self._tables)
+            mask = positions.read(reader, self._tables, self.grid.rows, self.grid.columns)
             reader.finish()
         if len(body) - end != 2 * CHANNELS * int(mask.sum()):
             raise PayloadError(f"{len(body) - end} bytes are not the values of {int(mask.sum())} cells")

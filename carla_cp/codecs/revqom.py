@@ -47,7 +47,7 @@ class RevqomConfig:
 class RevqomSymbols:
     """Which cells, and the indices of each."""
 
-    mask: BoolArray  # (cells, cells)
+    mask: BoolArray  # (rows, columns)
     indices: IntArray  # (stages, cells set in mask) in row order
 
 
@@ -70,7 +70,7 @@ class RevqomCodec(Codec[RevqomSymbols]):
             nn.Conv2d(config.width, config.width, 1), nn.ReLU(), nn.Conv2d(config.width, config.channels, 1), nn.ReLU()
         )
         flat = torch.from_numpy(Table.uniform(config.codes).weights).to(torch.int32)
-        where = np.stack([table.weights for table in positions.uniform_tables(self.grid.cells)])
+        where = np.stack([table.weights for table in positions.uniform_tables(self.grid.rows, self.grid.columns)])
         self.index_tables: Tensor
         self.position_tables: Tensor
         self.register_buffer("index_tables", flat.repeat(2, config.stages, 1))
@@ -92,7 +92,7 @@ class RevqomCodec(Codec[RevqomSymbols]):
         self._parsed = None
 
     def forward(self, features: Tensor, stages: int | None = None) -> Tensor:
-        """What arrives of features (B, C, cells, cells) where every cell is sent; straight through in training."""
+        """What arrives of features (B, C, rows, columns) where every cell is sent; straight through in training."""
         latent = self.down(features)
         vectors = latent.permute(0, 2, 3, 1).flatten(0, 2)
         indices = self.quantiser.search(vectors.detach(), stages or self.config.stages)
@@ -100,7 +100,7 @@ class RevqomCodec(Codec[RevqomSymbols]):
         return self._expand(latent + (coded - latent).detach() if self.training else coded)
 
     def _expand(self, coded: Tensor) -> Tensor:
-        """Features (B, C, cells, cells) of latents; of one memory layout, since another may round otherwise."""
+        """Features (B, C, rows, columns) of latents; of one memory layout, since another may round otherwise."""
         features: Tensor = self.up(coded.contiguous())
         return features
 
@@ -110,7 +110,7 @@ class RevqomCodec(Codec[RevqomSymbols]):
         # A sent cell costs two bits at the least.
         if room is None or len(vectors) <= 4 * room:
             indices = self.quantiser.search(vectors, self.config.stages).cpu().numpy()
-            whole = self._write(RevqomSymbols(np.ones((self.grid.cells, self.grid.cells), bool), indices))
+            whole = self._write(RevqomSymbols(np.ones((self.grid.rows, self.grid.columns), bool), indices))
             if room is None or len(whole) <= room:
                 return whole
         return self._most_useful(vectors, rank(view.heat), room)
@@ -147,12 +147,14 @@ class RevqomCodec(Codec[RevqomSymbols]):
 
         def fits(count: int) -> bool:
             free = 8 * room - _SLACK_BITS - running[count - 1]
-            return bool(free > 0 and positions.bits(positions.mask_of(order[:count], self.grid.cells), where) <= free)
+            mask = positions.mask_of(order[:count], self.grid.rows, self.grid.columns)
+            return bool(free > 0 and positions.bits(mask, where) <= free)
 
         return largest(len(order), fits)
 
     def _some(self, chosen: IntArray, indices: IntArray) -> RevqomSymbols:
-        return RevqomSymbols(positions.mask_of(chosen, self.grid.cells), indices[:, np.argsort(chosen)])
+        mask = positions.mask_of(chosen, self.grid.rows, self.grid.columns)
+        return RevqomSymbols(mask, indices[:, np.argsort(chosen)])
 
     def _write(self, symbols: RevqomSymbols) -> bytes:
         stages = len(symbols.indices)
@@ -174,7 +176,8 @@ class RevqomCodec(Codec[RevqomSymbols]):
             raise PayloadError(f"{body[0]:#04x} is no layout of this codec")
         tables, where = self.tables()
         reader = SymbolReader(body[1:])
-        mask = positions.read(reader, where) if kind == SOME else np.ones((self.grid.cells, self.grid.cells), bool)
+        shape = (self.grid.rows, self.grid.columns)
+        mask = positions.read(reader, where, *shape) if kind == SOME else np.ones(shape, bool)
         count = int(mask.sum())
         indices = np.stack([reader.take(count, table) for table in tables[kind][:stages]])
         reader.finish()

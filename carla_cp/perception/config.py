@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -28,8 +29,10 @@ class DetectorConfig:
     pillar_channels: int = 32
     filters: tuple[int, ...] = (32, 64, 64)
     layers: tuple[int, ...] = (1, 2, 2)
+    strides: tuple[int, ...] = (2, 2, 2)
     up_channels: int = 32
     bev_channels: int = 64
+    fusion: str = "max"  # a name of `fusion.RULES`
     classes: tuple[str, ...] = tuple(label.name.lower() for label in ObjectClass)
     score_threshold: float = 0.1
     nms_iou: float = 0.15
@@ -42,10 +45,14 @@ class DetectorConfig:
         if self.classes != tuple(label.name.lower() for label in ObjectClass):
             raise ValueError(f"classes must be those of ObjectClass, in order, not {self.classes}")
         widths = (self.pillar_channels, self.up_channels, self.bev_channels, self.points_per_pillar, *self.filters)
-        if not self.filters or min(widths) < 1 or len(self.layers) != len(self.filters) or min(self.layers) < 0:
-            raise ValueError("filters and layers must be of equal length, and every width positive")
-        if self.grid.bev_stride != 2 or self.grid.pillars % 2 ** len(self.filters):
-            raise ValueError(f"grid of {self.grid.pillars} pillars does not halve {len(self.filters)} times")
+        lengths = {len(self.filters), len(self.layers), len(self.strides)}
+        if not self.filters or min(widths) < 1 or len(lengths) != 1 or min(self.layers) < 0 or min(self.strides) < 1:
+            raise ValueError("filters, layers and strides must be of equal length, and every width positive")
+        pillars, whole = (self.grid.pillar_rows, self.grid.pillar_columns), math.prod(self.strides)
+        if any(side % whole for side in pillars):
+            raise ValueError(f"a grid of {pillars[0]} x {pillars[1]} pillars does not divide by strides {self.strides}")
+        if self.grid.bev_stride != self.strides[0]:
+            raise ValueError(f"grid.bev_stride is {self.grid.bev_stride}; BEV cells are those of the first block")
         if not (0.0 < self.score_threshold < 1.0 and 0.0 < self.nms_iou < 1.0 and self.max_boxes > 0):
             raise ValueError("score_threshold and nms_iou must lie in (0, 1), max_boxes above 0")
 
@@ -66,7 +73,7 @@ def load_config(path: Path) -> DetectorConfig:
         if data.pop("schema") != SCHEMA:
             raise ValueError(f"schema is not {SCHEMA}")
         data["grid"] = GridSpec(**data["grid"])
-        for name in ("filters", "layers", "classes"):
+        for name in ("filters", "layers", "strides", "classes"):
             data[name] = tuple(data[name])
         return DetectorConfig(**data)
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
-import safetensors
 import torch
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from carla_cp.geometry import relative, transform_boxes, transform_points
 from carla_cp.perception.backbone import Backbone
-from carla_cp.perception.config import CheckpointError, DetectorConfig, load_config
-from carla_cp.perception.folding import fold_batch_norms
-from carla_cp.perception.fusion import Fusion, plane_theta, warp
+from carla_cp.perception.config import DetectorConfig
+from carla_cp.perception.fusion import Member, Team, ego_member, is_roadside, make_rule, plane_theta, warp
 from carla_cp.perception.head import HEAT_BIAS, Head, RawHeads, decode, suppress
 from carla_cp.perception.pillars import PillarNet, PillarPoints, agent_points, agent_pose, group_points, on_own_body
 from carla_cp.types import Detections, FloatArray, PointArray, Pose, Shared, Stage, Sweep
-from carla_cp.whole import write_whole
-
-WEIGHTS, CONFIG = "weights.safetensors", "config.json"
 
 
 class Detector(nn.Module):
@@ -36,7 +31,7 @@ class Detector(nn.Module):
         self.config = config
         self.pillar_net = PillarNet(config)
         self.backbone = Backbone(config)
-        self.fusion = Fusion(config)
+        self.fusion = make_rule(config.fusion, config)
         self.head = Head(config)
         self.own_heat = nn.Conv2d(config.bev_channels, len(config.classes), 1)
         nn.init.constant_(self.own_heat.bias, HEAT_BIAS)  # type: ignore[arg-type]
@@ -58,8 +53,8 @@ class Detector(nn.Module):
     # Differentiable pieces, batched: what codecs train against.
 
     def pillars_from_points(self, clouds: Sequence[PillarPoints]) -> Tensor:
-        """Pillar maps (B, C_pillar, pillars, pillars) of grouped clouds."""
-        per_map = self.config.grid.pillars**2
+        """Pillar maps (B, C_pillar, pillar_rows, pillar_columns) of grouped clouds."""
+        per_map = self.config.grid.pillar_rows * self.config.grid.pillar_columns
         cells = np.concatenate([cloud.cells + index * per_map for index, cloud in enumerate(clouds)])
         points = torch.from_numpy(np.concatenate([cloud.points for cloud in clouds])).to(self.device)
         counts = torch.from_numpy(np.concatenate([cloud.counts for cloud in clouds])).to(self.device)
@@ -67,20 +62,26 @@ class Detector(nn.Module):
         return maps
 
     def bev_from_pillars(self, pillars: Tensor) -> Tensor:
-        """BEV features (B, C_bev, cells, cells) of pillar maps (B, C_pillar, pillars, pillars)."""
+        """BEV features (B, C_bev, rows, columns) of pillar maps (B, C_pillar, pillar_rows, pillar_columns)."""
         features: Tensor = self.backbone(pillars)
         return features
 
     def heat_from_bev(self, bev: Tensor) -> Tensor:
-        """Class heat maps (B, classes, cells, cells) in [0, 1] that one agent's BEV features show by themselves."""
+        """Class heat maps (B, classes, rows, columns) in [0, 1] that one agent's BEV features show by themselves."""
         return torch.sigmoid(self.own_heat(bev))
 
-    def fuse(self, ego: Tensor, others: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
-        """The fused feature (C, H, W) of the ego's (C, H, W) and others' (features, valid) in the ego's grid."""
-        return self.fusion.fuse(ego, others)
+    @property
+    def tap(self) -> Stage:
+        """The last stage that fusion still has a use for."""
+        return Stage.BLOCK1 if self.fusion.scales else Stage.BEV
+
+    def fuse(self, teams: tuple[Team, ...]) -> Tensor:
+        """The fused BEV feature (C, H, W) of a frame's teams: one per scale, or that of the BEV features alone."""
+        fused: tuple[Tensor, ...] = self.fusion(teams)
+        return self.backbone.merge([scale[None] for scale in fused])[0] if self.fusion.scales else fused[0]
 
     def raw_heads(self, fused: Tensor) -> RawHeads:
-        """What the head says of fused features (B, C_bev, cells, cells)."""
+        """What the head says of fused features (B, C_bev, rows, columns)."""
         raw: RawHeads = self.head(fused)
         return raw
 
@@ -100,8 +101,8 @@ class Detector(nn.Module):
         points = [item for item in shared if item.stage is Stage.POINTS]
         start = ego if not points else View(self, ego.sweep, self._merge_points(ego, points))
         features = [item for item in shared if item.features is not None]
-        others = list((map if pool is None else pool.map)(self._warped, [ego] * len(features), features))
-        found = self.read(self.fuse(start.bev, others)) if others else start.boxes
+        heard = list((map if pool is None else pool.map)(self._members, [ego] * len(features), features))
+        found = self.read(self.fuse(_teams(start.members, heard))) if heard else start.boxes
         boxes = [item for item in shared if item.stage is Stage.BOXES]
         return found if not boxes else self._merge_boxes(ego, found, boxes)
 
@@ -111,7 +112,7 @@ class Detector(nn.Module):
 
     def _beyond_body(self, found: Detections) -> Detections:
         """Partners see the ego's own vehicle, which is no object to it; and boxes must have their centre in range."""
-        half = self.config.grid.half_extent_m
+        half = (self.config.grid.half_length_m, self.config.grid.half_width_m)
         keep = ~on_own_body(found.boxes, self.config) & (np.abs(found.boxes[:, :2]) <= half).all(axis=1)
         return Detections(found.boxes[keep], found.scores[keep], found.labels[keep])
 
@@ -126,36 +127,58 @@ class Detector(nn.Module):
         return np.concatenate(clouds)
 
     @torch.no_grad()
-    def _warped(self, ego: View, item: Shared) -> tuple[Tensor, Tensor]:
-        features, valid = self._bev_of(item)
+    def _members(self, ego: View, item: Shared) -> tuple[Member, ...]:
+        """A sender's part in the fusion, one per scale that the rule takes."""
         theta = plane_theta(_ego_from(ego, item), self.config.grid).to(self.device)
-        values, received = warp(features, valid, theta[None])
-        return values[0], received[0]
+        age_s = (ego.sweep.time_us - item.time_us) / 1e6
+        maps, heat = self._maps_of(item)
+        members = []
+        for features, valid in maps:
+            moved = warp(features, valid, theta[None])
+            members.append(
+                Member(features[0], valid[0], theta, heat, is_roadside(item.sender), age_s, (moved[0][0], moved[1][0]))
+            )
+        return tuple(members)
 
-    def _bev_of(self, item: Shared) -> tuple[Tensor, Tensor]:
-        """A message's BEV feature (1, C, H, W) and validity (1, H, W)."""
+    def _maps_of(self, item: Shared) -> tuple[list[tuple[Tensor, Tensor]], Tensor | None]:
+        """What the rule takes of a message: features (1, C, H, W) and validity (1, H, W) per scale; its heat (H, W)."""
+        features, valid = self._checked(item)
+        if item.stage is not Stage.BEV:
+            features = torch.where(valid[:, None], features, 0.0)
+        if item.stage is Stage.PILLARS:
+            features, valid = self.backbone.first(features), _coarser(valid, self.config.strides[0])
+        if not self.fusion.scales:
+            bev = features if item.stage is Stage.BEV else self.backbone.rest(features)
+            return [(bev, valid)], self._heat_of(bev)
+        if item.stage is Stage.BEV:
+            raise ValueError(
+                f"fusion {self.config.fusion} takes the backbone's scales, which the BEV features of {item.sender} no"
+                " longer hold; choose a codec that taps an earlier stage, or fusion max"
+            )
+        scales, masks = self.backbone.scales(features), [valid]
+        for stride in self.config.strides[1:]:
+            masks.append(_coarser(masks[-1], stride))
+        heat = self._heat_of(self.backbone.merge(scales)) if self.fusion.asks_heat else None
+        return list(zip(scales, masks, strict=True)), heat
+
+    def _heat_of(self, bev: Tensor) -> Tensor | None:
+        return self.heat_from_bev(bev)[0].amax(dim=0) if self.fusion.asks_heat else None
+
+    def _checked(self, item: Shared) -> tuple[Tensor, Tensor]:
+        """A message's features (1, C, H, W) and validity (1, H, W) on our device."""
         if item.features is None or item.valid is None:
             raise ValueError(f"features of {item.sender} come without a validity mask")
         expected = self._shape(item.stage)
         if tuple(item.features.shape) != expected or tuple(item.valid.shape) != expected[1:]:
             shapes = f"{tuple(item.features.shape)} with mask {tuple(item.valid.shape)}"
             raise ValueError(f"{item.stage.value} features of {item.sender} are {shapes}, not {expected}")
-        valid = item.valid.to(self.device)[None]
-        features = item.features.to(self.device, torch.float32)[None]
-        if item.stage is Stage.BEV:
-            return features, valid
-        features = torch.where(valid[:, None], features, 0.0)
-        if item.stage is Stage.PILLARS:
-            stride = self.config.grid.bev_stride
-            coarse = torch.nn.functional.max_pool2d(valid[:, None].float(), stride)[:, 0] > 0
-            return self.bev_from_pillars(features), coarse
-        return self.backbone.rest(features), valid
+        return item.features.to(self.device, torch.float32)[None], item.valid.to(self.device)[None]
 
     def _shape(self, stage: Stage) -> tuple[int, int, int]:
-        config, cells = self.config, self.config.grid.cells
+        config, grid = self.config, self.config.grid
         if stage is Stage.PILLARS:
-            return (config.pillar_channels, config.grid.pillars, config.grid.pillars)
-        return (config.filters[0] if stage is Stage.BLOCK1 else config.bev_channels, cells, cells)
+            return (config.pillar_channels, grid.pillar_rows, grid.pillar_columns)
+        return (config.filters[0] if stage is Stage.BLOCK1 else config.bev_channels, grid.rows, grid.columns)
 
     def _merge_boxes(self, ego: View, found: Detections, shared: Sequence[Shared]) -> Detections:
         boxes, scores, labels = [found.boxes], [found.scores], [found.labels]
@@ -183,6 +206,7 @@ class View:
         self.world_from_agent: Pose = agent_pose(sweep)
         self._points = points
         self._pillars: Tensor | None = None
+        self._scales: tuple[Tensor, ...] | None = None
         self._bev: Tensor | None = None
         self._heat: Tensor | None = None
         self._boxes: Detections | None = None
@@ -196,7 +220,7 @@ class View:
 
     @property
     def pillars(self) -> Tensor:
-        """(C_pillar, pillars, pillars) float32, >= 0 and exactly 0 where no point fell."""
+        """(C_pillar, pillar_rows, pillar_columns) float32, >= 0 and exactly 0 where no point fell."""
         if self._pillars is None:
             config = self.detector.config
             with torch.no_grad():
@@ -205,16 +229,30 @@ class View:
         return self._pillars
 
     @property
+    def scales(self) -> tuple[Tensor, ...]:
+        """(C_i, H_i, W_i) float32 per block of the backbone, >= 0."""
+        if self._scales is None:
+            with torch.no_grad():
+                backbone = self.detector.backbone
+                self._scales = tuple(scale[0] for scale in backbone.scales(backbone.first(self.pillars[None])))
+        return self._scales
+
+    @property
+    def block1(self) -> Tensor:
+        """(C_1, H_1, W_1) float32, >= 0."""
+        return self.scales[0]
+
+    @property
     def bev(self) -> Tensor:
-        """(C_bev, cells, cells) float32, >= 0."""
+        """(C_bev, rows, columns) float32, >= 0."""
         if self._bev is None:
             with torch.no_grad():
-                self._bev = self.detector.bev_from_pillars(self.pillars[None])[0]
+                self._bev = self.detector.backbone.merge([scale[None] for scale in self.scales])[0]
         return self._bev
 
     @property
     def heat(self) -> Tensor:
-        """(classes, cells, cells) float32 in [0, 1]: where this agent by itself sees which class."""
+        """(classes, rows, columns) float32 in [0, 1]: where this agent by itself sees which class."""
         if self._heat is None:
             with torch.no_grad():
                 self._heat = self.detector.heat_from_bev(self.bev[None])[0]
@@ -225,44 +263,44 @@ class View:
         """What this agent detects by itself, in its agent frame."""
         if self._boxes is None:
             with torch.no_grad():
-                self._boxes = self.detector.read(self.detector.fuse(self.bev, []))
+                self._boxes = self.detector.read(self.detector.fuse(_teams(self.members, [])))
         return self._boxes
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """The ego's part in a fusion, one per scale that the rule takes."""
+        rule = self.detector.fusion
+        heat = self.heat.amax(dim=0) if rule.asks_heat else None
+        return tuple(ego_member(features, heat) for features in (self.scales if rule.scales else (self.bev,)))
+
+    def believing(self, world_from_lidar: Pose) -> View:
+        """The same view by an agent that believes its sensor to be elsewhere; what is computed is shared."""
+        view = copy.copy(self)
+        view.sweep = replace(self.sweep, world_from_lidar=world_from_lidar)
+        view.world_from_agent = agent_pose(view.sweep)
+        return view
+
+    def of(self, detector: Detector) -> View:
+        """The same view for a detector of the same trunk with another fusion and head; features are shared.
+
+        Raises ValueError where the trunks differ.
+        """
+        if detector.fingerprint != self.detector.fingerprint:
+            raise ValueError("a view can be shared only between detectors of one trunk")
+        view = copy.copy(self)
+        view.detector, view._boxes = detector, None
+        return view
 
 
 def _ego_from(ego: View, item: Shared) -> FloatArray:
     return relative(ego.world_from_agent, item.world_from_agent)
 
 
-def load_detector(checkpoint: Path, device: str = "cpu", threads: int | None = None) -> Detector:
-    """The trained detector of a checkpoint folder, for use: in eval mode and with its batch norms folded.
-
-    `threads` fixes torch's threads for the whole process. Raises CheckpointError when a file is missing, damaged or
-    does not fit.
-    """
-    if threads is not None:
-        torch.set_num_threads(threads)
-    detector = Detector(load_config(checkpoint / CONFIG))
-    path = checkpoint / WEIGHTS
-    if not path.is_file():
-        raise CheckpointError(f"{path}: not found; give a trained checkpoint or run tools/train_detector.py")
-    try:
-        detector.load_state_dict(load_file(path))
-    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise CheckpointError(f"{path}: does not fit its {CONFIG} ({reason}); restore both files") from None
-    _ = detector.fingerprint  # of the weights as they lie in the file
-    fold_batch_norms(detector.eval())
-    detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return detector.to(device)
+def _teams(ego: Sequence[Member], others: Sequence[Sequence[Member]]) -> tuple[Team, ...]:
+    """One team per scale of the ego's members and each sender's."""
+    return tuple(Team((own, *heard)) for own, *heard in zip(ego, *others, strict=True))
 
 
-def save_detector(detector: Detector, checkpoint: Path) -> None:
-    """Writes weights and configuration into a folder, each whole, by rename.
-
-    Raises ValueError for a detector that was loaded for use: its batch norms are gone.
-    """
-    if detector.state_dict().keys() != Detector(detector.config).state_dict().keys():
-        raise ValueError("the batch norms of this detector are folded; save the one that was trained")
-    state = {name: value.detach().cpu().contiguous() for name, value in detector.state_dict().items()}
-    write_whole(checkpoint / WEIGHTS, save(state))
-    detector.config.save(checkpoint / CONFIG)
+def _coarser(valid: Tensor, stride: int) -> Tensor:
+    """Validity (B, H, W) of cells `stride` times as large: of those that hold something valid."""
+    return valid if stride == 1 else torch.nn.functional.max_pool2d(valid[:, None].float(), stride)[:, 0] > 0

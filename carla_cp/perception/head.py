@@ -29,21 +29,21 @@ HEAT_BIAS = -4.0  # sigmoid = 0.018: most cells are empty
 class RawHeads:
     """What the head says of each cell."""
 
-    heat: Tensor  # (B, classes, cells, cells) logits
-    boxes: Tensor  # (B, BOX_CODE, cells, cells)
+    heat: Tensor  # (B, classes, rows, columns) logits
+    boxes: Tensor  # (B, BOX_CODE, rows, columns)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Targets:
     """What the head should say of one frame."""
 
-    heat: npt.NDArray[np.float32]  # (classes, cells, cells), exactly 1 at each object's cell
-    boxes: npt.NDArray[np.float32]  # (BOX_CODE, cells, cells)
-    weight: npt.NDArray[np.float32]  # (cells, cells), above 0 where `boxes` counts
+    heat: npt.NDArray[np.float32]  # (classes, rows, columns), exactly 1 at each object's cell
+    boxes: npt.NDArray[np.float32]  # (BOX_CODE, rows, columns)
+    weight: npt.NDArray[np.float32]  # (rows, columns), above 0 where `boxes` counts
 
 
 class Head(nn.Module):
-    """Fused BEV feature (B, C, cells, cells) to `RawHeads`."""
+    """Fused BEV feature (B, C, rows, columns) to `RawHeads`."""
 
     def __init__(self, config: DetectorConfig) -> None:
         """Layers of the given widths, untrained."""
@@ -65,16 +65,16 @@ class Head(nn.Module):
 
 def make_targets(boxes: FloatArray, labels: IntArray, grid: GridSpec) -> Targets:
     """The targets of boxes (N, 7) in the agent frame; those with their centre outside the grid are left out."""
-    side, size = grid.cells, grid.pillar_m * grid.bev_stride
-    heat = np.zeros((len(PRIOR_SIZE_M), side, side), np.float32)
-    code = np.zeros((BOX_CODE, side, side), np.float32)
-    weight = np.zeros((side, side), np.float32)
+    shape = (grid.rows, grid.columns)
+    heat = np.zeros((len(PRIOR_SIZE_M), *shape), np.float32)
+    code = np.zeros((BOX_CODE, *shape), np.float32)
+    weight = np.zeros(shape, np.float32)
     for box, label in zip(boxes, labels, strict=True):
-        position = (box[:2] + grid.half_extent_m) / size
+        position = (box[:2] + (grid.half_length_m, grid.half_width_m)) / grid.cell_m
         column, row = np.floor(position).astype(int)
-        if not (0 <= column < side and 0 <= row < side):
+        if not (0 <= column < grid.columns and 0 <= row < grid.rows):
             continue
-        rows, columns = (slice(max(at - 4, 0), min(at + 5, side)) for at in (row, column))
+        rows, columns = (slice(max(at - 4, 0), at + 5) for at in (row, column))  # a slice ends at the rim by itself
         y, x = np.mgrid[rows, columns] + 0.5
         blob = np.exp(-((x - column - 0.5) ** 2 + (y - row - 0.5) ** 2) / (2 * HEAT_SIGMA_CELLS[label] ** 2))
         heat[label, rows, columns] = np.maximum(heat[label, rows, columns], blob)
@@ -124,9 +124,8 @@ def decode(raw: RawHeads, config: DetectorConfig) -> Detections:
 
 
 def _boxes(code: FloatArray, label: IntArray, row: IntArray, column: IntArray, grid: GridSpec) -> FloatArray:
-    size = grid.pillar_m * grid.bev_stride
-    x = (column + 0.5 + code[0]) * size - grid.half_extent_m
-    y = (row + 0.5 + code[1]) * size - grid.half_extent_m
+    x = (column + 0.5 + code[0]) * grid.cell_m - grid.half_length_m
+    y = (row + 0.5 + code[1]) * grid.cell_m - grid.half_width_m
     extent = np.exp(np.clip(code[3:6], -2.5, 2.5)) * PRIOR_SIZE_M[label].T
     axis = np.arctan2(code[9], code[8]) / 2
     backwards = code[6] * np.cos(axis) + code[7] * np.sin(axis) < 0

@@ -30,7 +30,7 @@ class PillarPoints:
     """The occupied pillars of one cloud."""
 
     points: PointArray  # (P, K, 4) K evenly spaced samples of each pillar's points, repeated where there are fewer
-    cells: IntArray  # (P,) row * pillars + column
+    cells: IntArray  # (P,) row * pillar_columns + column
     counts: npt.NDArray[np.float32]  # (P,) points in the pillar
 
 
@@ -57,12 +57,12 @@ def on_own_body(points: npt.NDArray[np.floating], config: DetectorConfig) -> npt
 def group_points(points: PointArray, grid: GridSpec, per_pillar: int) -> PillarPoints:
     """The occupied pillars of a cloud (N, 4) in the agent frame, by rising cell; points outside the grid are left."""
     x, y, z = np.ascontiguousarray(points[:, :3].T)
-    column = np.floor((x + grid.half_extent_m) / grid.pillar_m)
-    row = np.floor((y + grid.half_extent_m) / grid.pillar_m)
-    inside = (column >= 0) & (column < grid.pillars) & (row >= 0) & (row < grid.pillars)
+    column = np.floor((x + grid.half_length_m) / grid.pillar_m)
+    row = np.floor((y + grid.half_width_m) / grid.pillar_m)
+    inside = (column >= 0) & (column < grid.pillar_columns) & (row >= 0) & (row < grid.pillar_rows)
     inside &= (z >= grid.z_min_m) & (z < grid.z_max_m)
     kept = np.flatnonzero(inside)
-    cell = (row[kept] * grid.pillars + column[kept]).astype(_key_type(grid))
+    cell = (row[kept] * grid.pillar_columns + column[kept]).astype(_key_type(grid))
     order = np.argsort(cell, kind="stable")  # a radix sort for 16-bit keys
     cell = cell[order]
     starts = np.flatnonzero(np.diff(cell, prepend=cell[:1] ^ 1)) if len(cell) else np.zeros(0, np.int64)
@@ -73,7 +73,7 @@ def group_points(points: PointArray, grid: GridSpec, per_pillar: int) -> PillarP
 
 
 def _key_type(grid: GridSpec) -> type[np.uint16] | type[np.uint32]:
-    return np.uint16 if grid.pillars**2 <= 2**16 else np.uint32
+    return np.uint16 if grid.pillar_rows * grid.pillar_columns <= 2**16 else np.uint32
 
 
 class _LinearMax(torch.autograd.Function):
@@ -116,15 +116,15 @@ class PillarNet(nn.Module):
         self.norm = nn.BatchNorm1d(config.pillar_channels, eps=1e-3, momentum=0.01)
 
     def forward(self, points: Tensor, counts: Tensor, cells: Tensor, batch: int) -> Tensor:
-        """The pillar maps (batch, C, pillars, pillars), >= 0 and exactly 0 where no point fell.
+        """The pillar maps (batch, C, pillar_rows, pillar_columns), >= 0 and exactly 0 where no point fell.
 
-        Takes points (P, K, 4), counts (P,) and cells (P,) = map * pillars^2 + cell, of all maps together.
+        Takes points (P, K, 4), counts (P,) and cells (P,) = map * pillars of a map + cell, of all maps together.
         """
-        side = self.grid.pillars
-        values = torch.relu(self.norm(self._strongest(points, counts, cells % (side * side))))
-        canvas = values.new_zeros((batch * side * side, self.channels))
+        rows, columns = self.grid.pillar_rows, self.grid.pillar_columns
+        values = torch.relu(self.norm(self._strongest(points, counts, cells % (rows * columns))))
+        canvas = values.new_zeros((batch * rows * columns, self.channels))
         canvas = canvas.index_put_((cells,), values)
-        return canvas.view(batch, side, side, self.channels).permute(0, 3, 1, 2)
+        return canvas.view(batch, rows, columns, self.channels).permute(0, 3, 1, 2)
 
     def _strongest(self, points: Tensor, counts: Tensor, cells: Tensor) -> Tensor:
         """The maximum over each pillar's points of the linear layer: (P, C).
@@ -153,5 +153,7 @@ class PillarNet(nn.Module):
 
     def _middles(self, cells: Tensor) -> Tensor:
         """x, y of the pillars' middles: (P, 2)."""
-        half, size, side = self.grid.half_extent_m, self.grid.pillar_m, self.grid.pillars
-        return torch.stack([cells % side, cells // side], dim=1).float() * size + (size / 2 - half)
+        grid = self.grid
+        start = cells.new_tensor([grid.half_length_m, grid.half_width_m], dtype=torch.float64)
+        places = torch.stack([cells % grid.pillar_columns, cells // grid.pillar_columns], dim=1).float()
+        return places * grid.pillar_m + (grid.pillar_m / 2 - start).float()

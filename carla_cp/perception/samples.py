@@ -68,11 +68,11 @@ def make_sample(frame: Frame, config: DetectorConfig, rng: np.random.Generator, 
     masks = [
         partial_mask(agent.boxes, config.grid, rng)
         if rng.random() < vary.partial
-        else np.ones((config.grid.cells,) * 2, bool)
+        else np.ones((config.grid.rows, config.grid.columns), bool)
         for agent in senders
     ]
     thetas = [plane_theta(_noise(rng, vary) @ _relative(ego, agent), config.grid) for agent in senders]
-    empty = torch.zeros((0, 2, 3)), torch.zeros((0, config.grid.cells, config.grid.cells), dtype=torch.bool)
+    empty = torch.zeros((0, 2, 3)), torch.zeros((0, config.grid.rows, config.grid.columns), dtype=torch.bool)
     return Sample(
         tuple(agent.cloud for agent in agents),
         tuple(make_targets(agent.boxes, agent.labels, config.grid) for agent in agents),
@@ -106,12 +106,12 @@ def _noise(rng: np.random.Generator, vary: Augmentation) -> FloatArray:
 
 
 def partial_mask(boxes: FloatArray, grid: GridSpec, rng: np.random.Generator) -> Mask:
-    """Cells (cells, cells) as a codec under a budget might send them: around most objects, or in random blocks."""
-    side = grid.cells
+    """Cells (rows, columns) as a codec under a budget might send them: around most objects, or in random blocks."""
+    shape = (grid.rows, grid.columns)
     if rng.random() < 0.4:
         blocks = rng.random((8, 8)) < rng.uniform(0.2, 0.9)
-        return np.kron(blocks, np.ones((side // 8, side // 8))) > 0
-    mask = rng.random((side, side)) < rng.uniform(0, 0.05)
+        return blocks[np.ix_(*(np.arange(size) * 8 // size for size in shape))]
+    mask = rng.random(shape) < rng.uniform(0, 0.05)
     middle = _cell_of(boxes, grid)[rng.random(len(boxes)) < 0.85]
     reach = rng.integers(1, 5)
     for row, column in middle:
@@ -121,7 +121,7 @@ def partial_mask(boxes: FloatArray, grid: GridSpec, rng: np.random.Generator) ->
 
 def _cell_of(boxes: FloatArray, grid: GridSpec) -> IntArray:
     """Row and column (N, 2) of the boxes' centres; not clipped to the grid."""
-    cell = np.floor((boxes[:, 1::-1] + grid.half_extent_m) / (grid.pillar_m * grid.bev_stride))
+    cell = np.floor((boxes[:, 1::-1] + (grid.half_width_m, grid.half_length_m)) / grid.cell_m)
     return cell.astype(np.int64)
 
 
@@ -130,7 +130,7 @@ def _team_targets(ego: _Seen, senders: Sequence[_Seen], masks: Sequence[Mask], g
     boxes, ids, labels = [ego.boxes], [ego.ids], [ego.labels]
     for sender, mask in zip(senders, masks, strict=True):
         cell = _cell_of(sender.boxes, grid)
-        inside = ((cell >= 0) & (cell < grid.cells)).all(axis=1)
+        inside = ((cell >= 0) & (cell < (grid.rows, grid.columns))).all(axis=1)
         sent = np.zeros(len(cell), bool)
         sent[inside] = mask[cell[inside, 0], cell[inside, 1]]
         boxes.append(transform_boxes(_relative(ego, sender), sender.boxes[sent]))

@@ -26,5 +26,6 @@ def team_truth(frame: Frame, config: DetectorConfig, ego: int = 0) -> tuple[Floa
     labels = np.concatenate([agent.labels for agent in frame.agents])
     _, first = np.unique(ids, return_index=True)
     local = transform_boxes(agent_from_world(frame.agents[ego]), boxes[first])
-    keep = (np.abs(local[:, :2]) < config.grid.half_extent_m).all(axis=1) & ~on_own_body(local, config)
+    half = (config.grid.half_length_m, config.grid.half_width_m)
+    keep = (np.abs(local[:, :2]) < half).all(axis=1) & ~on_own_body(local, config)
     return local[keep], labels[first][keep]

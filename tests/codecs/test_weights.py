@@ -12,8 +12,9 @@ from safetensors.torch import save_file
 from carla_cp.codecs import CODECS, CodecError, PayloadError, load_codec
 from carla_cp.codecs.revqom import RevqomCodec
 from carla_cp.codecs.weights import codec_path, detector_fingerprint, save_weights
+from carla_cp.perception.checkpoint import save_detector
 from carla_cp.perception.config import DetectorConfig
-from carla_cp.perception.detector import Detector, save_detector
+from carla_cp.perception.detector import Detector
 from carla_cp.types import GridSpec
 from tests.codecs.fake import fake_view
 

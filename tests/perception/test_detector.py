@@ -11,8 +11,10 @@ import pytest
 import torch
 
 from carla_cp.geometry import compose, matrix_from_pose, relative, transform_boxes, transform_points
+from carla_cp.perception.checkpoint import load_detector, save_detector
 from carla_cp.perception.config import CheckpointError, DetectorConfig, load_config
-from carla_cp.perception.detector import Detector, View, load_detector, save_detector
+from carla_cp.perception.detector import Detector, View
+from carla_cp.perception.fusion import Team, ego_member
 from carla_cp.types import Detections, Pose, Shared, Stage
 from tests.perception.synthetic import make_frame
 
@@ -152,7 +154,7 @@ def test_the_same_sweep_gives_the_same_bits(detector: Detector, views: list[View
 
 def test_gradients_reach_a_codecs_input(detector: Detector, views: list[View]) -> None:
     pillars = views[0].pillars[None].clone().requires_grad_()
-    raw = detector.raw_heads(detector.fuse(detector.bev_from_pillars(pillars)[0], [])[None])
+    raw = detector.raw_heads(detector.fuse((Team((ego_member(detector.bev_from_pillars(pillars)[0]),)),))[None])
     raw.heat.sum().backward()
     assert pillars.grad is not None and pillars.grad.abs().sum() > 0
 
@@ -191,7 +193,7 @@ def test_a_checkpoint_that_does_not_fit_says_which_file_and_what_to_do(detector:
     replace(detector.config, bev_channels=32).save(tmp_path / "config.json")
     assert "weights.safetensors: does not fit" in error()
     (tmp_path / "weights.safetensors").write_bytes(b"not weights")
-    assert "weights.safetensors: does not fit" in error()
+    assert "weights.safetensors: cannot be read" in error()
     (tmp_path / "config.json").write_text("{")
     assert "config.json: cannot be read as JSON" in error()
     (tmp_path / "config.json").write_text('{"schema": 1, "grid": {}, "filters": 3, "layers": [1], "classes": []}')
@@ -199,6 +201,6 @@ def test_a_checkpoint_that_does_not_fit_says_which_file_and_what_to_do(detector:
 
 
 def test_a_configuration_survives_its_file(tmp_path: Path) -> None:
-    config = DetectorConfig(filters=(16, 32), layers=(0, 1), score_threshold=0.2)
+    config = DetectorConfig(filters=(16, 32), layers=(0, 1), strides=(2, 2), score_threshold=0.2)
     config.save(tmp_path / "config.json")
     assert load_config(tmp_path / "config.json") == config

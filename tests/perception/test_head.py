@@ -47,7 +47,7 @@ def test_the_cells_beside_a_centre_read_the_same_box() -> None:
     targets = make_targets(box, np.array([0]), GRID)
     row, column = np.unravel_index(targets.heat[0].argmax(), targets.heat[0].shape)
     for dr, dc in ((-1, -1), (0, 1), (1, 0)):
-        heat = torch.full((1, 3, GRID.cells, GRID.cells), -9.0)
+        heat = torch.full((1, 3, GRID.rows, GRID.rows), -9.0)
         heat[0, 0, row + dr, column + dc] = 3.0
         found = decode(RawHeads(heat, torch.from_numpy(targets.boxes)[None]), CONFIG)
         np.testing.assert_allclose(found.boxes, box, atol=1e-4)
@@ -85,6 +85,6 @@ def test_a_weaker_overlapping_box_of_the_same_class_is_suppressed_and_one_of_ano
 
 
 def test_nothing_above_the_threshold_gives_no_boxes() -> None:
-    cells = GRID.cells
+    cells = GRID.rows
     found = decode(RawHeads(torch.full((1, 3, cells, cells), -9.0), torch.zeros((1, BOX_CODE, cells, cells))), CONFIG)
     assert found.boxes.shape == (0, 7) and found.scores.shape == (0,)

@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from carla_cp.codecs import load_codec, parse_choice
+from carla_cp.perception.checkpoint import save_detector
 from carla_cp.perception.config import CheckpointError, DetectorConfig
-from carla_cp.perception.detector import Detector, save_detector
+from carla_cp.perception.detector import Detector
 from carla_cp.perception.truth import team_truth
 from tests.perception.synthetic import make_frame, write
 

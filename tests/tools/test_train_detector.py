@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from carla_cp.opv2v import Opv2vError
+from carla_cp.perception.checkpoint import load_detector
 from carla_cp.perception.config import DetectorConfig
-from carla_cp.perception.detector import Detector, load_detector
+from carla_cp.perception.detector import Detector
 from tests.perception.synthetic import make_frame, write
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"

@@ -1,0 +1,21 @@
+"""Fusion of what several agents see: one file per rule over the same detector, and the table of their names."""
+
+from __future__ import annotations
+
+from carla_cp.perception.config import DetectorConfig
+from carla_cp.perception.fusion.maximum import MaxFusion
+from carla_cp.perception.fusion.team import FusionRule, Member, Team, ego_member, is_roadside
+from carla_cp.perception.fusion.warp import plane_theta, warp
+
+__all__ = ["RULES", "FusionRule", "Member", "Team", "ego_member", "is_roadside", "make_rule", "plane_theta", "warp"]
+
+RULES: dict[str, type[FusionRule]] = {
+    "max": MaxFusion,
+}
+
+
+def make_rule(name: str, config: DetectorConfig) -> FusionRule:
+    """The untrained rule of that name. Raises ValueError naming those there are."""
+    if name not in RULES:
+        raise ValueError(f"there is no fusion rule {name!r}; choose one of {', '.join(RULES)}")
+    return RULES[name](config)
