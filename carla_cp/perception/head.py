@@ -74,7 +74,9 @@ def make_targets(boxes: FloatArray, labels: IntArray, grid: GridSpec) -> Targets
         column, row = np.floor(position).astype(int)
         if not (0 <= column < grid.columns and 0 <= row < grid.rows):
             continue
-        rows, columns = (slice(max(at - 4, 0), at + 5) for at in (row, column))  # a slice ends at the rim by itself
+        rows, columns = (
+            slice(max(at - 4, 0), min(at + 5, size)) for at, size in zip((row, column), shape, strict=True)
+        )
         y, x = np.mgrid[rows, columns] + 0.5
         blob = np.exp(-((x - column - 0.5) ** 2 + (y - row - 0.5) ** 2) / (2 * HEAT_SIGMA_CELLS[label] ** 2))
         heat[label, rows, columns] = np.maximum(heat[label, rows, columns], blob)
