@@ -119,7 +119,7 @@ class Solid(Actor):
     def _take_body_along(self) -> None:
         pose = self.motion.pose
         self.body.x, self.body.y, self.body.z = pose.x, pose.y, pose.z
-        self.body.yaw = math.radians(pose.yaw)
+        self.body.yaw, self.body.pitch, self.body.roll = (math.radians(a) for a in (pose.yaw, pose.pitch, pose.roll))
 
     def set_physical(self, on: bool) -> None:
         """Whether it moves by itself; while it does not, it rests and nothing pushes it."""
@@ -137,16 +137,20 @@ class Solid(Actor):
     def drive(self, dt: float) -> None:
         """One step under its own control."""
 
-    def settle_height(self) -> None:
-        """Takes over the body's height at once."""
-        self.motion = replace(self.motion, pose=replace(self.motion.pose, z=self.body.z))
+    def settle_on_ground(self) -> None:
+        """Takes over the body's height and tilt at once."""
+        body = self.body
+        tilt = {"pitch": math.degrees(body.pitch), "roll": math.degrees(body.roll)}
+        self.motion = replace(self.motion, pose=replace(self.motion.pose, z=body.z, **tilt))
 
     def settle(self, dt: float) -> None:
         """Takes over the body's motion, once all contacts are resolved."""
         body, before = self.body, self.motion
-        velocity = (body.vx, body.vy, 0.0)
-        pose = replace(before.pose, x=body.x, y=body.y, z=body.z, yaw=math.degrees(body.yaw))
-        change = ((body.vx - before.velocity[0]) / dt, (body.vy - before.velocity[1]) / dt, 0.0)
+        velocity = (body.vx, body.vy, body.vz)
+        angles = (math.degrees(body.pitch), math.degrees(body.yaw), math.degrees(body.roll))
+        pose = Transform(body.x, body.y, body.z, *angles)
+        was = before.velocity
+        change = ((body.vx - was[0]) / dt, (body.vy - was[1]) / dt, (body.vz - was[2]) / dt)
         self.motion = Motion(pose, velocity, (0.0, 0.0, math.degrees(body.yaw_rate)), change)
 
 

@@ -103,8 +103,8 @@ class Episode:
     def stand(self, actor: Solid) -> None:
         """Vehicles and pedestrians stand on the road."""
         if isinstance(actor, (Vehicle, Walker)):
-            actor.body.z = self.map.field.height(actor.body.x, actor.body.y)
-            actor.settle_height()
+            self.map.ground.stand(actor.body)
+            actor.settle_on_ground()
 
     def destroy(self, actor_id: int) -> bool:
         """Whether there was such an actor that can go; what was attached to it stays where it is."""

@@ -11,6 +11,7 @@ import carla
 import numpy as np
 import numpy.typing as npt
 
+from carla_cp.server.ground import Ground
 from carla_cp.server.physics import Body
 from carla_cp.server.raycast import RayCaster
 from carla_cp.server.roads import RoadField
@@ -53,6 +54,7 @@ class LoadedMap:
     carla_map: carla.Map
     field: RoadField
     caster: RayCaster
+    ground: Ground
     obstacles: tuple[Body, ...]
     places: npt.NDArray[np.float64]  # (M, 3) x, y and radius of the obstacles
 
@@ -70,7 +72,8 @@ def load_map(name: str, opendrive: str) -> LoadedMap:
         ) from error
     boxes = tuple(_obstacle(row.tolist()) for row in town.obstacles)
     places = np.array([(box.x, box.y, np.hypot(box.length, box.width) / 2) for box in boxes]).reshape(-1, 3)
-    return LoadedMap(name, opendrive, carla_map, field, RayCaster(town.mesh, _RAY_THREADS), boxes, places)
+    caster, ground = RayCaster(town.mesh, _RAY_THREADS), Ground(town.mesh, field.level)
+    return LoadedMap(name, opendrive, carla_map, field, caster, ground, boxes, places)
 
 
 def _check(opendrive: str) -> None:

@@ -15,6 +15,7 @@ MAX_WHEEL_ANGLE = math.radians(40.0)  # effective, at steer = 1
 _POWER, _FADE_MPS, _DRAG, _BRAKE, _HAND_BRAKE = 2.45, 22.0, 0.5, 7.5, 6.0
 _GRIP = 12.0  # [m/s^2] sideways, by which a turn is limited; CARLA's tyres (friction 3.5) hold what its drivers ask for
 _SLIDE = 8.0  # [m/s^2] by which a slide ends
+_GRAVITY = 9.81
 _TOP_MPS = 50.0
 _WALK_TOP_MPS = 12.0
 
@@ -68,14 +69,13 @@ class Body:
         """Moves on with this velocity; what is across the heading becomes a slide."""
         cos, sin = math.cos(self.yaw), math.sin(self.yaw)
         self.speed = vx * cos + vy * sin
-        self.vz = self.speed * math.tan(self.pitch)
         self.slide_x, self.slide_y = vx - self.speed * cos, vy - self.speed * sin
         self.vx, self.vy = vx, vy
 
     def stop(self) -> None:
         """Rests where it is."""
         self.set_velocity(0.0, 0.0)
-        self.yaw_rate = 0.0
+        self.yaw_rate = self.vz = 0.0
 
     @property
     def moving(self) -> bool:
@@ -85,7 +85,7 @@ class Body:
 
 def drive(body: Body, control: VehicleControl, model: Model, dt: float) -> None:
     """One step of a vehicle under its driver's inputs."""
-    body.speed = next_speed(body.speed, control, model, dt)
+    body.speed = next_speed(body.speed, control, model, dt, body.pitch)
     _slow_slide(body, dt)
     curvature = math.tan(control.steer * MAX_WHEEL_ANGLE) / model.wheelbase
     limit = _GRIP / max(body.speed * body.speed, 1e-6)
@@ -93,10 +93,10 @@ def drive(body: Body, control: VehicleControl, model: Model, dt: float) -> None:
     move(body, rate, model.rear, dt)
 
 
-def next_speed(speed: float, control: VehicleControl, model: Model, dt: float) -> float:
-    """The speed after one step; drag and brakes bring it to zero and not beyond."""
+def next_speed(speed: float, control: VehicleControl, model: Model, dt: float, pitch: float = 0.0) -> float:
+    """The speed after one step on ground of this pitch [rad]; drag and brakes bring it to zero and not beyond."""
     pull = model.gain * control.throttle**_POWER * math.exp(-abs(speed) / _FADE_MPS)
-    speed += (-pull if control.reverse else pull) * dt
+    speed += ((-pull if control.reverse else pull) - _GRAVITY * math.sin(pitch) * math.cos(pitch)) * dt
     resist = _DRAG + _BRAKE * model.brake * control.brake + (_HAND_BRAKE if control.hand_brake else 0.0)
     slower = max(abs(speed) - resist * dt, 0.0)
     return math.copysign(min(slower, _TOP_MPS), speed) if slower else 0.0
@@ -105,7 +105,7 @@ def next_speed(speed: float, control: VehicleControl, model: Model, dt: float) -
 def move(body: Body, yaw_rate: float, rear: float, dt: float) -> None:
     """Turns about a point `rear` metres behind the middle, which itself moves along the heading; and slides."""
     if body.speed == 0.0 and body.slide_x == 0.0 and body.slide_y == 0.0:
-        body.yaw_rate = body.vx = body.vy = 0.0
+        body.yaw_rate = body.vx = body.vy = body.vz = 0.0
         return
     before = body.yaw
     middle, after = before + yaw_rate * dt / 2, before + yaw_rate * dt

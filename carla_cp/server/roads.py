@@ -1,4 +1,4 @@
-"""What the server asks of the map: heights, spawn points, and the zones before lights and junctions."""
+"""What the server asks of the map: its level, spawn points, and the zones before lights and junctions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import math
 import carla
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial import cKDTree
 
 from carla_cp.server.wire import Transform
 from carla_cp.server.zones import Zones
@@ -20,7 +19,7 @@ _STEP_M = 2.0
 
 
 class RoadField:
-    """The road's height, and the zones before lights and junctions, at any place. Zones never reach into a junction."""
+    """The zones before lights and junctions, at any place; they never reach into a junction."""
 
     def __init__(self, world_map: carla.Map) -> None:
         self._map = world_map
@@ -28,17 +27,10 @@ class RoadField:
         if not waypoints:
             raise ValueError("the map has no driving lanes")
         places = np.array([_place(waypoint) for waypoint in waypoints])
-        self._level = float(places[0, 2]) if np.ptp(places[:, 2]) < 0.02 else None
-        self._heights = places[:, 2]
-        self._tree = cKDTree(places[:, :2])
+        # The one height of all roads, none where they rise and fall.
+        self.level = float(places[0, 2]) if np.ptp(places[:, 2]) < 0.02 else None
         self._zones = Zones(world_map)
         self.lights = self._zones.lights
-
-    def height(self, x: float, y: float) -> float:
-        """The height of the road nearest to a place."""
-        if self._level is not None:
-            return self._level
-        return float(self._heights[self._tree.query((x, y))[1]])
 
     def zones(self, places: Floats) -> list[int]:
         """For (N, 3) x, y, yaw: the index of the light whose zone each stands in, FREE, or YIELD."""

@@ -49,7 +49,9 @@ def build_actor(
 
 def _body(blueprint: blueprints.Blueprint, pose: Transform) -> Body:
     size = (blueprint.length, blueprint.width, blueprint.height)
-    return Body(pose.x, pose.y, pose.z, math.radians(pose.yaw), *size, 1.0 / blueprint.mass)
+    body = Body(pose.x, pose.y, pose.z, math.radians(pose.yaw), *size, 1.0 / blueprint.mass)
+    body.pitch, body.roll = math.radians(pose.pitch), math.radians(pose.roll)
+    return body
 
 
 def _sensor(
