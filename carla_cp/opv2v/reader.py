@@ -38,12 +38,14 @@ Dialect: TypeAlias = Callable[[AgentName, Mapping[str, Any]], Annotation]
 class Scene:
     """A scene folder; frames are read when asked for."""
 
-    def __init__(self, folder: Path, agents: tuple[AgentName, ...], stems: tuple[str, ...], dialect: Dialect) -> None:
+    def __init__(
+        self, folder: Path, name: str, agents: tuple[AgentName, ...], stems: tuple[str, ...], dialect: Dialect
+    ) -> None:
         self.folder = folder
-        self.name = folder.name
+        self.name = name
         self.agents = agents  # folder names, the ego first
-        self.ticks = tuple(int(stem) for stem in stems)  # those of the ego
-        self._stems = stems
+        self.stems = stems  # names of the ego's files without their suffix
+        self.ticks = tuple(int(stem) for stem in stems)
         self._dialect = dialect
 
     def __len__(self) -> int:
@@ -63,22 +65,23 @@ class Scene:
         notes: list[Note] = []
         agents = []
         for agent in self.agents:
-            stem = self.folder / agent / self._stems[index]
+            stem = self.folder / agent / self.stems[index]
             if agent != self.agents[0] and not stem.with_suffix(".yaml").exists():
                 notes.append(Note("agent without files at a tick", f"{stem}.yaml"))
                 continue
             agents.append(_read_agent(agent, stem, self.ticks[index], self._dialect, notes))
         frame = Frame(self.ticks[index] * TICK_US, tuple(agents))
         if not any(len(agent.ids) for agent in frame.agents):
-            notes.append(Note("frame without objects", f"{self.folder / self.agents[0] / self._stems[index]}.yaml"))
+            notes.append(Note("frame without objects", f"{self.folder / self.agents[0] / self.stems[index]}.yaml"))
         return Reading(frame, tuple(notes))
 
 
-def read_scene(folder: Path, dialect: Dialect | None = None) -> Scene:
+def read_scene(folder: Path, dialect: Dialect | None = None, name: str = "") -> Scene:
     """The scene in a folder. The ego is OpenCOOD's: the first vehicle in the text order of the agents' ids.
 
-    `dialect` reads the yaml files' content; without one they are OPV2V's. Raises Opv2vError where there is no vehicle
-    with ticks; reading a frame raises it for a broken yaml file, and PcdError for a broken cloud.
+    `dialect` reads the yaml files' content; without one they are OPV2V's. The scene is named after the folder unless a
+    name is given. Raises Opv2vError where there is no vehicle with ticks; reading a frame raises it for a broken yaml
+    file, and PcdError for a broken cloud.
     """
     if not folder.is_dir():
         raise Opv2vError(f"{folder}: no such scene folder")
@@ -91,7 +94,7 @@ def read_scene(folder: Path, dialect: Dialect | None = None) -> Scene:
     if not stems:
         raise Opv2vError(f"{folder / vehicles[0]}: holds no <tick>.yaml")
     agents = tuple(AgentName(name) for name in vehicles + roadside)
-    return Scene(folder, agents, tuple(stems), dialect or parse_opv2v)
+    return Scene(folder, name or folder.name, agents, tuple(stems), dialect or parse_opv2v)
 
 
 def agent_folders(folder: Path) -> list[str]:
