@@ -69,6 +69,7 @@ class World:
         self._greet()
         self._world: carla.World | None = None
         self._map: carla.Map | None = None
+        self._library: carla.BlueprintLibrary | None = None
         self._bodies: dict[str, _Body] = {}
         self._lidars: list[Lidar] = []
         self._sensors: list[carla.Sensor] = []  # the others: kept alive, stopped at the end
@@ -115,6 +116,7 @@ class World:
         settings.fixed_delta_seconds = STEP_US / 1e6
         world.apply_settings(settings)
         self._world, self._map = world, world.get_map()
+        self._library = None
         self._lights = {
             light.get_opendrive_id(): light for light in world.get_actors().filter("traffic.traffic_light*")
         }
@@ -154,7 +156,9 @@ class World:
                 self._set_speed(body)
 
     def _blueprint(self, name: str, rolename: str) -> carla.ActorBlueprint:
-        blueprint = self._loaded.get_blueprint_library().find(name)
+        if self._library is None:
+            self._library = self._loaded.get_blueprint_library()  # all of it: asked once, not for every actor
+        blueprint = self._library.find(name)
         if blueprint.has_attribute("role_name"):
             blueprint.set_attribute("role_name", rolename)
         return blueprint
