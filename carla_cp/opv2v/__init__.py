@@ -8,10 +8,11 @@ the world frame; `vehicles` lists what the agent has returns of, never itself. A
 roadside units, `walkers` holds pedestrians, and `bp_id` is the object's blueprint. Camera keys are not written.
 """
 
+from carla_cp.opv2v.frame_yaml import Scan
 from carla_cp.opv2v.layout import DatasetError, Note, Opv2vError, Reading
 from carla_cp.opv2v.pcd import PcdError, read_cloud, read_pcd, write_pcd
 from carla_cp.opv2v.reader import Scene, read_scene
-from carla_cp.opv2v.writer import Scan, SceneWriter, agent_ids, protocol_of, scans_from_sweeps, write_scene
+from carla_cp.opv2v.writer import SceneWriter, agent_ids, protocol_of, scans_from_sweeps, write_scene
 
 __all__ = [
     "DatasetError",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -12,24 +10,13 @@ import numpy as np
 import yaml
 
 from carla_cp.geometry import count_returns
+from carla_cp.opv2v.frame_yaml import Scan, frame_yaml, six
 from carla_cp.opv2v.layout import TICK_US, Opv2vError
 from carla_cp.opv2v.pcd import write_pcd
-from carla_cp.types import AgentName, LidarSpec, ObjectClass, Pose, Scenario, Sweep, TruthObject, VehicleState
+from carla_cp.types import AgentName, LidarSpec, Pose, Scenario, Sweep, TruthObject, VehicleState
 from carla_cp.whole import whole_folder, write_whole
 
 _Dumper: type = yaml.CSafeDumper if yaml.__with_libyaml__ else yaml.SafeDumper
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Scan:
-    """What the files of one agent at one tick state."""
-
-    agent_id: int  # the actor's id; negative: a roadside unit
-    sweep: Sweep
-    true_world_from_lidar: Pose
-    body: VehicleState  # of the vehicle that carries the sensor; of a roadside unit: standing still at its foot
-    objects: tuple[TruthObject, ...]  # those with a return in the sweep, without the agent itself
-    plan: tuple[tuple[float, float], ...] = ()  # world x, y of the path ahead
 
 
 def agent_ids(sweeps: Sequence[Sweep], objects: Iterable[TruthObject]) -> dict[AgentName, int]:
@@ -109,7 +96,7 @@ class SceneWriter:
             folder = self._partial / self._folder_name(scan.agent_id, scans)
             folder.mkdir(exist_ok=True)
             write_pcd(folder / f"{tick:06d}.pcd", scan.sweep.points, self._binary)
-            write_whole(folder / f"{tick:06d}.yaml", _dump(_frame_yaml(scan)))
+            write_whole(folder / f"{tick:06d}.yaml", frame_yaml(scan))
         self.frames += 1
 
     def _folder_name(self, agent_id: int, scans: Sequence[Scan]) -> str:
@@ -129,18 +116,18 @@ def write_scene(
 
 def protocol_of(scenario: Scenario, seed: int) -> dict[str, object]:
     """The content of `data_protocol.yaml`: the published file's keys, as far as they mean something here."""
-    starts = [{"spawn_position": _six(actor.start)} for actor in scenario.actors if actor.blueprint.startswith("v")]
+    starts = [{"spawn_position": six(actor.start)} for actor in scenario.actors if actor.blueprint.startswith("v")]
     by_name = {actor.rolename: actor for actor in (scenario.ego, *scenario.actors)}
     cars = [
         {
-            "spawn_position": _six(by_name[car.rolename].start),
+            "spawn_position": six(by_name[car.rolename].start),
             "sensing": {"perception": {"lidar": _lidar_yaml(car.lidar)}},
             "v2x": {"communication_range": scenario.channel.range_m, "enabled": True, "loc_noise": 0.0},
         }
         for car in scenario.connected
     ]
     units = [
-        {"spawn_position": _six(unit.foot), "sensing": {"perception": {"lidar": _lidar_yaml(unit.lidar)}}}
+        {"spawn_position": six(unit.foot), "sensing": {"perception": {"lidar": _lidar_yaml(unit.lidar)}}}
         for unit in scenario.rsus
     ]
     return {
@@ -165,38 +152,6 @@ def _lidar_yaml(lidar: LidarSpec) -> dict[str, float]:
         "rotation_frequency": lidar.rotation_frequency_hz,
         "upper_fov": lidar.upper_fov_deg,
     }
-
-
-def _frame_yaml(scan: Scan) -> dict[str, object]:
-    walkers = [thing for thing in scan.objects if thing.label is ObjectClass.PEDESTRIAN]
-    vehicles = [thing for thing in scan.objects if thing.label is not ObjectClass.PEDESTRIAN]
-    return {
-        "RSU": scan.agent_id < 0,
-        "ego_speed": 3.6 * scan.body.speed,
-        "lidar_pose": _six(scan.true_world_from_lidar),
-        "plan_trajectory": [[float(x), float(y), 3.6 * scan.body.speed] for x, y in scan.plan],
-        "predicted_ego_pos": _six(scan.body.pose),
-        "true_ego_pos": _six(scan.body.pose),
-        "vehicles": {thing.id: _object_yaml(thing) for thing in vehicles},
-        "walkers": {thing.id: _object_yaml(thing) for thing in walkers},
-    }
-
-
-def _object_yaml(thing: TruthObject) -> dict[str, object]:
-    pose, (x, y, z, length, width, height, yaw) = thing.state.pose, thing.box
-    return {
-        "angle": [math.degrees(pose.roll), math.degrees(yaw), math.degrees(pose.pitch)],
-        "bp_id": thing.blueprint,
-        "center": [float(x - pose.x), float(y - pose.y), float(z - pose.z)],
-        "extent": [float(length / 2), float(width / 2), float(height / 2)],
-        "location": [float(pose.x), float(pose.y), float(pose.z)],
-        "speed": 3.6 * thing.state.speed,
-    }
-
-
-def _six(pose: Pose) -> list[float]:
-    degrees = (math.degrees(angle) for angle in (pose.roll, pose.yaw, pose.pitch))
-    return [float(pose.x), float(pose.y), float(pose.z), *degrees]
 
 
 def _dump(value: Mapping[str, object]) -> bytes:
