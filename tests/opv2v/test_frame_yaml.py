@@ -14,6 +14,7 @@ from carla_cp.types import ObjectClass, TruthObject
 from .scenes import scans
 
 ANY = st.floats(allow_nan=True, allow_infinity=True)
+NAMES = st.text(max_size=12) | st.sampled_from(["null", "1e5", "vehicle.a.b_2-x", "a: b", "~", "a\nb", "\N{SNOWMAN}"])
 
 
 def plain(scan: Scan) -> dict[str, object]:
