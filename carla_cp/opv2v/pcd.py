@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from carla_cp.opv2v.layout import DatasetError
 from carla_cp.opv2v.lzf import LzfError, decompress
+from carla_cp.opv2v.pcd_text import ascii_rows
 from carla_cp.types import PointArray
 from carla_cp.whole import write_whole
 
@@ -69,13 +70,13 @@ def read_cloud(path: Path, full_intensity: float | None = None) -> tuple[PointAr
 
 def write_pcd(path: Path, points: PointArray, binary: bool = False) -> None:
     """Writes the points (N, 4) whole, by rename; intensity is rounded to 1/255."""
-    red = np.round(np.clip(points[:, 3], 0.0, 1.0) * 255.0).astype(np.uint32) << np.uint32(16)
-    table = np.concatenate([points[:, :3].astype("<f4"), red.astype("<u4").view("<f4")[:, None]], axis=1)
+    red = np.round(np.clip(points[:, 3], 0.0, 1.0) * 255.0).astype(np.uint8)
     header = _HEADER.format(count=len(points), encoding="binary" if binary else "ascii").encode()
     if binary:
-        body = table.tobytes()
+        rgb = (red.astype("<u4") << np.uint32(16)).view("<f4")
+        body = np.concatenate([points[:, :3].astype("<f4"), rgb[:, None]], axis=1).tobytes()
     else:
-        body = (("%.10g %.10g %.10g %.10g\n" * len(table)) % tuple(table.ravel().tolist())).encode()
+        body = ascii_rows(points, red)
     write_whole(path, header + body)
 
 
