@@ -31,6 +31,9 @@ __all__ = [
 
 
 GROUND_GAP_M = 0.05  # between a body and the road it stands on, for the noise of a ray
+RASTER_CELL_M = 1.0
+RASTER_MOST_CELLS = 2000  # along one side
+RASTER_MARGIN_M = 0.1  # more than single precision loses on a map of kilometres
 
 
 def wrap_angle(angle: float) -> float:
@@ -154,7 +157,32 @@ def count_returns(world_from_lidar: Pose, points: PointArray, boxes: FloatArray)
     bodies = boxes.copy()
     bodies[:, 2] += GROUND_GAP_M / 2
     bodies[:, 5] -= GROUND_GAP_M
-    return points_in_boxes(transform_points(matrix_from_pose(world_from_lidar), points.astype(np.float64)), bodies)
+    world_from = matrix_from_pose(world_from_lidar)
+    near = points[_near_boxes(world_from, points, boxes)]
+    return points_in_boxes(transform_points(world_from, near.astype(np.float64)), bodies)
+
+
+def _near_boxes(world_from: FloatArray, points: PointArray, boxes: FloatArray) -> IntArray:
+    """Indices of the points (N, 4) that may lie in a box, by a raster over the ground: most of a sweep lies in none."""
+    if not len(boxes):
+        return np.zeros(0, np.int64)
+    reach = np.hypot(boxes[:, 3], boxes[:, 4]) / 2 + RASTER_MARGIN_M
+    low, high = boxes[:, :2] - reach[:, None], boxes[:, :2] + reach[:, None]
+    corner = low.min(axis=0)
+    cell = max(RASTER_CELL_M, float((high - corner).max()) / RASTER_MOST_CELLS)
+    first, last = ((edge - corner) / cell for edge in (low, high))
+    columns, rows = (int(count) + 3 for count in last.max(axis=0))  # with an empty cell around
+    taken = np.zeros((columns, rows), bool)
+    for (x0, y0), (x1, y1) in zip(first.astype(int).tolist(), last.astype(int).tolist(), strict=True):
+        taken[x0 + 1 : x1 + 2, y0 + 1 : y1 + 2] = True
+    scale = (world_from[:2, :3] / cell).astype(np.float32)
+    offset = ((world_from[:2, 3] - corner) / cell + 1.0).astype(np.float32)
+    px, py, pz = points[:, 0], points[:, 1], points[:, 2]
+    cells = []
+    for axis, most in enumerate((columns, rows)):
+        place = px * scale[axis, 0] + py * scale[axis, 1] + pz * scale[axis, 2] + offset[axis]
+        cells.append(np.where((place >= 0) & (place < most), place, 0.0).astype(np.int32))  # NaN too is in no box
+    return np.flatnonzero(taken[cells[0], cells[1]])
 
 
 def rotated_iou(first: FloatArray, second: FloatArray) -> FloatArray:

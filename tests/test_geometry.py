@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carla_cp.geometry import (
+    GROUND_GAP_M,
     bev_corners,
     box_corners,
     compose,
@@ -112,6 +113,28 @@ def test_a_bodys_returns_are_counted_and_the_roads_beneath_it_are_not() -> None:
     points = np.zeros((4, 4), np.float32)
     points[:, :3] = transform_points(relative(world_from_lidar, Pose()), in_world)
     assert count_returns(world_from_lidar, points, box).tolist() == [2]
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("spread_m", [3.0, 60.0, 9000.0])
+def test_the_raster_loses_no_return(seed: int, spread_m: float) -> None:
+    rng = np.random.default_rng([seed, 5])
+    boxes = random_boxes(rng, 40)
+    boxes[:, :2] += rng.uniform(-spread_m, spread_m, (40, 2))
+    pose = Pose(300.0, -100.0, 2.0, 0.02, -0.03, rng.uniform(-3, 3))
+    world = np.concatenate(
+        [boxes[rng.integers(40, size=3000), :3] + rng.normal(0, 2.5, (3000, 3)), rng.uniform(-400, 400, (500, 3))]
+    )
+    local = transform_points(matrix_from_pose(inverse(pose)), world).astype(np.float32)
+    local[7], local[8] = np.nan, np.inf
+    bodies = boxes + [0, 0, GROUND_GAP_M / 2, 0, 0, -GROUND_GAP_M, 0]
+    points = np.concatenate([local, np.ones((len(local), 1), np.float32)], axis=1)
+    with np.errstate(invalid="ignore"):  # infinity times zero
+        expected = points_in_boxes(transform_points(matrix_from_pose(pose), local.astype(np.float64)), bodies)
+        counted = count_returns(pose, points, boxes)
+    assert counted.tolist() == expected.tolist()
+    assert expected.sum() > 200
+    assert count_returns(pose, points, boxes[:0]).tolist() == []
 
 
 def test_boxes_and_their_corners_move_together() -> None:
