@@ -46,3 +46,21 @@ def out_file(text: str) -> Path:
     if Path(text).is_dir() or not writable(Path(text).parent):
         raise ArgumentTypeError(f"{text}: cannot be written; give a file in a folder that can")
     return Path(text)
+
+
+def natural(text: str) -> int:
+    """A whole number from 0."""
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 0")
+    return int(text)
+
+
+def metres(text: str) -> float:
+    """A finite length above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise ArgumentTypeError(f"{text!r} is no length in metres above 0")
+    return value

@@ -7,16 +7,36 @@ over rotated boxes in the plane, as OPV2V (Xu et al., 2022) reports it. Height i
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from carla_cp.geometry import rotated_iou
-from carla_cp.types import DetectionFrame, ObjectClass, Perceived
+from carla_cp.types import DetectionFrame, FloatArray, IntArray, ObjectClass, Perceived
 
 Order: TypeAlias = Literal["global", "frame"]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matches:
+    """What the detections of one frame found, at each of some IoU thresholds; ranges are from the frame's origin."""
+
+    scores: FloatArray  # (N,), falling
+    taken: IntArray  # (thresholds, N): the truth that a detection found, -1 where it is false
+    ranges: FloatArray  # (N,) [m] of the detections, in the plane
+    truth_ranges: FloatArray  # (M,) [m]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """The detections of many frames at one threshold, in the order in which the curve is traced."""
+
+    hits: BoolArray  # (N,)
+    frame: IntArray  # (N,) each detection's frame
+    truths: IntArray  # (frames,) how many objects there are
 
 
 def average_precision(frames: Sequence[DetectionFrame], iou: float, order: Order = "global") -> float | None:
@@ -29,17 +49,68 @@ def average_precision(frames: Sequence[DetectionFrame], iou: float, order: Order
     """
     if not 0.0 < iou <= 1.0:
         raise ValueError(f"iou is {iou}: give a threshold in (0, 1]")
-    truths = sum(len(frame.truth) for frame in frames)
-    if not truths:
-        return None
-    ranks = [np.argsort(-frame.scores, kind="stable") for frame in frames]
-    hits = np.concatenate([_hits(frame, rank, iou) for frame, rank in zip(frames, ranks, strict=True)])
-    if order == "global":
-        scores = np.concatenate([frame.scores[rank] for frame, rank in zip(frames, ranks, strict=True)])
-        hits = hits[np.argsort(-scores, kind="stable")]
-    elif order != "frame":
+    return area(curve([match(frame, (iou,)) for frame in frames], 0, order))
+
+
+def match(frame: DetectionFrame, thresholds: Sequence[float]) -> Matches:
+    """The frame's detections by falling score, each with the truth that it takes at each IoU threshold."""
+    rank = np.argsort(-frame.scores, kind="stable")
+    boxes = frame.boxes[rank]
+    overlap = rotated_iou(boxes, frame.truth)
+    return Matches(
+        scores=frame.scores[rank],
+        taken=np.stack([_take(overlap, iou) for iou in thresholds]),
+        ranges=np.hypot(boxes[:, 0], boxes[:, 1]),
+        truth_ranges=np.hypot(frame.truth[:, 0], frame.truth[:, 1]),
+    )
+
+
+def curve(
+    matches: Sequence[Matches],
+    threshold: int,
+    order: Order = "global",
+    within: tuple[float, float] | None = None,
+) -> Curve:
+    """The curve at the index of a threshold; `within` [m] keeps the objects whose range is in [within).
+
+    There a detection belongs to the object that it found, and a false one to where it is itself: a box on either side
+    of the border costs nothing.
+    """
+    if order not in ("global", "frame"):
         raise ValueError(f"order is {order!r}: give 'global' or 'frame'")
-    return _area(hits, truths)
+    hits = [item.taken[threshold] >= 0 for item in matches]
+    kept = [_within(item, threshold, within) for item in matches]
+    truths = [
+        len(item.truth_ranges) if within is None else _inside(item.truth_ranges, within).sum() for item in matches
+    ]
+    frame = np.repeat(np.arange(len(matches)), [int(keep.sum()) for keep in kept])
+    joined = np.concatenate([hit[keep] for hit, keep in zip(hits, kept, strict=True)] or [np.zeros(0, bool)])
+    if order == "global":
+        scores = np.concatenate([item.scores[keep] for item, keep in zip(matches, kept, strict=True)] or [np.zeros(0)])
+        falling = np.argsort(-scores, kind="stable")
+        joined, frame = joined[falling], frame[falling]
+    return Curve(joined, frame, np.array(truths, np.int64))
+
+
+def area(traced: Curve) -> float | None:
+    """The area under the monotone envelope of precision over recall; None without truth."""
+    value = areas(traced, np.ones((1, len(traced.truths)), np.int64))[0]
+    return None if np.isnan(value) else float(value)
+
+
+def areas(traced: Curve, weights: IntArray) -> FloatArray:
+    """The areas (R,) where frame f counts weights[r, f] times, weights (R, frames); NaN without truth.
+
+    A true detection that counts twice raises recall by two steps, of which the envelope sees the higher precision, that
+    of the second: the same as two frames that stand beside each other.
+    """
+    counts = weights[:, traced.frame].astype(np.float64)
+    true = counts * traced.hits
+    seen = np.cumsum(counts, axis=1)
+    precision = np.cumsum(true, axis=1) / np.maximum(seen, 1.0)
+    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
+    truths = (weights @ traced.truths).astype(np.float64)
+    return np.asarray((true * envelope).sum(axis=1) / np.where(truths > 0, truths, np.nan))
 
 
 def frames_of(perceptions: Iterable[Perceived], label: ObjectClass) -> tuple[DetectionFrame, ...]:
@@ -54,25 +125,30 @@ def frames_of(perceptions: Iterable[Perceived], label: ObjectClass) -> tuple[Det
     )
 
 
-def _hits(frame: DetectionFrame, rank: npt.NDArray[np.intp], iou: float) -> BoolArray:
-    """Which of the detections, in the order of `rank`, are true."""
-    hits = np.zeros(len(rank), bool)
-    overlap = rotated_iou(frame.boxes[rank], frame.truth)
+def _take(overlap: FloatArray, iou: float) -> IntArray:
+    """Per detection, by falling score, the truth it takes, or -1."""
+    taken = np.full(len(overlap), -1, np.int64)
     if not overlap.size:
-        return hits
+        return taken
+    left = overlap.copy()
     # Only a row that reaches the threshold somewhere can match, or take a truth away from a later one.
-    for row in np.flatnonzero(overlap.max(axis=1) >= iou):
-        best = int(overlap[row].argmax())
-        if overlap[row, best] >= iou:
-            hits[row] = True
-            overlap[:, best] = -1.0
-    return hits
+    for row in np.flatnonzero(left.max(axis=1) >= iou):
+        best = int(left[row].argmax())
+        if left[row, best] >= iou:
+            taken[row] = best
+            left[:, best] = -1.0
+    return taken
 
 
-def _area(hits: BoolArray, truths: int) -> float:
-    """The area under the monotone envelope of precision over recall, in the order given."""
-    true = np.cumsum(hits)
-    precision = np.concatenate([true / np.arange(1, len(hits) + 1), [0.0]])
-    recall = np.concatenate([[0.0], true / truths, [1.0]])
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    return float(np.sum(np.diff(recall) * envelope))
+def _inside(ranges: FloatArray, within: tuple[float, float]) -> BoolArray:
+    return np.asarray((ranges >= within[0]) & (ranges < within[1]))
+
+
+def _within(item: Matches, threshold: int, within: tuple[float, float] | None) -> BoolArray:
+    """Which detections count."""
+    if within is None:
+        return np.ones(len(item.scores), bool)
+    where = item.ranges.copy()
+    hit = item.taken[threshold] >= 0
+    where[hit] = item.truth_ranges[item.taken[threshold][hit]]
+    return _inside(where, within)

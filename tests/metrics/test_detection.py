@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carla_cp.geometry import bev_corners
-from carla_cp.metrics.detection import average_precision, frames_of
+from carla_cp.metrics.detection import area, average_precision, curve, frames_of, match
 from carla_cp.types import DetectionFrame, Detections, FloatArray, ObjectClass, Perceived, Pose
 
 
@@ -118,3 +118,53 @@ def test_frames_hold_only_the_boxes_of_their_class() -> None:
     assert walkers.boxes[:, 0].tolist() == [9.0]
     assert walkers.scores.tolist() == [0.4]
     assert walkers.truth[:, 0].tolist() == [1.0, 3.0]
+
+
+def plain_bin(frames: list[DetectionFrame], iou: float, within: tuple[float, float]) -> float | None:
+    """AP of a distance bin by definition: hits go with their object, false ones by their own place."""
+    outcomes, truths = [], 0
+    for item in frames:
+        inside = [within[0] <= np.hypot(*row[:2]) < within[1] for row in item.truth]
+        truths += sum(inside)
+        left = {index: shapely.Polygon(corners) for index, corners in enumerate(bev_corners(item.truth))}
+        polygons = [shapely.Polygon(corners) for corners in bev_corners(item.boxes)]
+        for index in sorted(range(len(polygons)), key=lambda i: (-item.scores[i], i)):
+            own = polygons[index]
+            ious = {key: own.intersection(other).area / own.union(other).area for key, other in left.items()}
+            best = max(ious, key=lambda key: ious[key], default=None)
+            if best is not None and ious[best] >= iou:
+                del left[best]
+                outcomes += [(float(item.scores[index]), True)] if inside[best] else []
+            elif within[0] <= np.hypot(*item.boxes[index, :2]) < within[1]:
+                outcomes.append((float(item.scores[index]), False))
+    if not truths:
+        return None
+    outcomes.sort(key=lambda outcome: -outcome[0])
+    area, true, precisions = 0.0, 0, []
+    for seen, (_, hit) in enumerate(outcomes, start=1):
+        true += hit
+        precisions.append(true / seen)
+    for index, (_, hit) in enumerate(outcomes):
+        area += hit / truths * max(precisions[index:])
+    return area
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**31), st.sampled_from([(0.0, 3.0), (3.0, 5.0), (5.0, float("inf"))]))
+def test_a_distance_bin_equals_the_plain_loop(seed: int, within: tuple[float, float]) -> None:
+    rng = np.random.default_rng(seed)
+    frames = [random_frame(rng) for _ in range(5)]
+    fast = area(curve([match(item, (0.3, 0.5)) for item in frames], 1, within=within))
+    slow = plain_bin(frames, 0.5, within)
+    assert (fast is None) == (slow is None)
+    if fast is not None:
+        assert fast == pytest.approx(slow, abs=1e-9)
+
+
+def test_the_matches_of_several_thresholds_are_those_of_each() -> None:
+    item = random_frame(np.random.default_rng(4))
+    joint = match(item, (0.3, 0.5, 0.7))
+    for index, iou in enumerate((0.3, 0.5, 0.7)):
+        np.testing.assert_array_equal(joint.taken[index], match(item, (iou,)).taken[0])
+        taken = joint.taken[index][joint.taken[index] >= 0]
+        assert len(set(taken)) == len(taken)

@@ -1,68 +1,22 @@
-"""The evaluation: paired frames, bytes that were really sent, truth without the ego, one line for bad input."""
+"""The evaluation's command: rows, frames, files, and one line for bad input."""
 
 from __future__ import annotations
 
-import importlib
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 
-import numpy as np
 import pytest
-import torch
 
-from carla_cp.codecs import load_codec, parse_choice
-from carla_cp.perception.checkpoint import save_detector
-from carla_cp.perception.config import CheckpointError, DetectorConfig
-from carla_cp.perception.detector import Detector
-from carla_cp.perception.truth import team_truth
-from tests.perception.synthetic import make_frame, write
-
-TOOLS = Path(__file__).resolve().parents[2] / "tools"
-
-
-def load_tool(name: str) -> ModuleType:
-    sys.path.insert(0, str(TOOLS))
-    try:
-        return importlib.import_module(name)
-    finally:
-        sys.path.remove(str(TOOLS))
-
+from carla_cp.perception.config import CheckpointError
+from tests.perception.synthetic import write
+from tests.tools.claims import TOOLS, load_tool, save_claimer
 
 evaluate = load_tool("evaluate")
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained detector that claims boxes everywhere."""
-    torch.manual_seed(2)
-    detector = Detector(DetectorConfig()).eval()
-    with torch.no_grad():
-        detector.head.heat.weight.mul_(8.0)
-        detector.head.heat.bias.fill_(-1.5)
-    folder = tmp_path_factory.mktemp("checkpoint")
-    save_detector(detector, folder)
-    return folder
-
-
-def test_all_codecs_see_the_same_truth_and_their_own_bytes(checkpoint: Path) -> None:
-    choices = tuple(parse_choice(text) for text in ("none", "late@200", "raw"))
-    codecs = [load_codec(choice.name, checkpoint) for choice in choices]
-    detector = evaluate.load_detector(checkpoint)
-    tallies = [evaluate.Tally() for _ in choices]
-    frames = [make_frame(seed) for seed in (1, 2)]
-    for frame in frames:
-        evaluate.add_frame(detector, codecs, choices, frame, tallies)
-    for tally in tallies:
-        for perceived, frame in zip(tally.perceived, frames, strict=True):
-            np.testing.assert_array_equal(perceived.truth_boxes, team_truth(frame, detector.config)[0])
-    assert tallies[0].message_bytes == [0, 0]
-    assert all(0 < size <= 200 for size in tallies[1].message_bytes)
-    assert all(size > 64 * 128 * 128 * 2 for size in tallies[2].message_bytes)
-    row = evaluate.summarise(choices[1], tallies[1])
-    assert row["messages"] == 2 and row["empty"] == 0 and row["bytes"]["max"] == max(tallies[1].message_bytes)
-    assert set(row["ap"]) == {"0.3", "0.5", "0.7"} and row["ap_by_class"]["cyclist"]["0.5"] is None
+    return save_claimer(tmp_path_factory.mktemp("checkpoint"))
 
 
 def test_a_whole_evaluation_writes_what_it_prints(
@@ -71,14 +25,55 @@ def test_a_whole_evaluation_writes_what_it_prints(
     write(tmp_path / "data" / "one", 2, 1)
     write(tmp_path / "data" / "two", 1, 7)
     command = [str(tmp_path / "data"), "--checkpoint", str(checkpoint), "--out", str(tmp_path / "out.json")]
-    command += ["--codec", "none", "--codec", "late", "--jobs", "1", "--markdown", str(tmp_path / "RESULTS.md")]
+    command += ["--codec", "none", "--codec", "late", "--jobs", "1", "--markdown", str(tmp_path / "all.md")]
+    command += ["--noise", "none", "--noise", "gaussian:0.4/0.4", "--table", str(tmp_path / "RESULTS.md")]
     evaluate.run(evaluate.parse(command), "the command")
     result = json.loads((tmp_path / "out.json").read_text())
     assert result["frames"] == 3 and result["scenes"] == 2 and result["command"] == "the command"
-    assert [row["label"] for row in result["rows"]] == ["none@max", "late@max"]
-    table = (tmp_path / "RESULTS.md").read_text()
+    assert [(row["label"], row["noise"]) for row in result["rows"]] == [
+        ("none@max", "none"),
+        ("late@max", "none"),
+        ("late@max", "gaussian:0.4/0.4"),
+    ]
+    assert result["agents"] == {"2": 3} and result["protocol"]["name"] == "ours"
+    table = (tmp_path / "all.md").read_text()
     assert table.strip() == capsys.readouterr().out.strip()
-    assert "| late | - |" in table and "`the command`" in table
+    assert "| late | - | - | gaussian:0.4/0.4 |" in table and "`the command`" in table
+    assert "| late |" in (tmp_path / "RESULTS.md").read_text() and (tmp_path / "RESULTS.png").is_file()
+
+
+def test_the_result_does_not_depend_on_the_number_of_workers(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(TOOLS)  # workers take it over
+    for number in range(2):
+        write(tmp_path / "data" / f"scene_{number}", 1, 10 * number)
+    outputs = []
+    for jobs in ("1", "2"):
+        out = tmp_path / f"{jobs}.json"
+        command = [str(tmp_path / "data"), "--checkpoint", str(checkpoint), "--out", str(out), "--jobs", jobs]
+        evaluate.run(evaluate.parse([*command, "--codec", "raw", "--noise", "laplace:0.2/0.2"]), "")
+        outputs.append(out.read_text())
+    assert outputs[0] == outputs[1]
+
+
+def test_rows_are_all_combinations_that_differ() -> None:
+    choices = [evaluate.parse_choice(text) for text in ("none", "late", "raw")]
+    noises = [evaluate.parse_noise(text) for text in ("none", "bias:0.2/0.2")]
+    rows = evaluate.make_rows(choices, [None, "max"], noises, [0, 2])
+    labels = [(row.choice.name, row.fusion, row.noise.kind, row.delay) for row in rows]
+    assert labels[0] == ("none", None, "none", 0)
+    assert [label[0] for label in labels] == ["none"] + ["late"] * 4 + ["raw"] * 8
+    assert len(set(labels)) == len(labels)
+
+
+def test_a_table_takes_every_trained_rule_and_the_usual_noises(checkpoint: Path, tmp_path: Path) -> None:
+    base = [str(tmp_path), "--checkpoint", str(checkpoint), "--out", "x"]
+    rows = evaluate.rows_from(evaluate.parse([*base, "--table", str(tmp_path / "RESULTS.md")]))
+    assert {row.noise.label for row in rows} == {"none", "gaussian:0.2/0.2", "gaussian:0.4/0.4"}
+    assert [row.choice.name for row in rows] == ["none"] + ["late"] * 3 + ["early"] * 3 + ["raw"] * 3
+    plain = evaluate.rows_from(evaluate.parse(base))
+    assert [row.choice.name for row in plain] == ["none", "late", "early", "raw"]
 
 
 def test_frames_are_picked_evenly_from_all_scenes(checkpoint: Path, tmp_path: Path) -> None:
@@ -107,3 +102,5 @@ def test_bad_input_is_named(checkpoint: Path, tmp_path: Path) -> None:
         evaluate.run(evaluate.parse([*base, "--checkpoint", str(checkpoint), "--codec", "oracle"]), "")
     with pytest.raises((evaluate.CodecError, CheckpointError), match="not found"):
         evaluate.run(evaluate.parse([*base, "--checkpoint", str(tmp_path / "no"), "--codec", "none"]), "")
+    with pytest.raises(CheckpointError, match="keeps nothing under"):
+        evaluate.run(evaluate.parse([*base, "--checkpoint", str(checkpoint), "--codec", "none", "--score", "0.01"]), "")

@@ -1,0 +1,125 @@
+"""Rows over frames: paired, with the bytes that were really sent, the asked noise and the asked age."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from carla_cp.codecs import load_codec, parse_choice
+from carla_cp.metrics.protocol import OURS
+from carla_cp.types import ObjectClass
+from tests.perception.synthetic import make_frame, write
+from tests.tools.claims import load_tool, save_claimer
+
+evaluation = load_tool("evaluation")
+parse_noise = load_tool("pose_noise").parse_noise
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_claimer(tmp_path_factory.mktemp("checkpoint"))
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "scene"
+    write(folder, 3, 11)
+    return folder
+
+
+def make_row(codec: str, noise: str = "none", delay: int = 0, on: str = "all") -> Any:
+    return evaluation.Row(parse_choice(codec), None, parse_noise(noise, on), delay)
+
+
+def play(checkpoint: Path, scene: Path, rows: list[Any], frames: tuple[int, ...] = (0, 1, 2), **more: Any) -> Any:
+    return evaluation.run_job(evaluation.Job(scene, scene.name, frames, checkpoint, tuple(rows), **more))
+
+
+def found_scores(tally: Any) -> list[list[float]]:
+    return [frame[ObjectClass.VEHICLE].scores.tolist() for frame in tally.matches]
+
+
+def test_every_row_has_the_same_truth_and_its_own_bytes(checkpoint: Path, scene: Path) -> None:
+    rows = [make_row(codec) for codec in ("none", "late@200", "raw")]
+    outcome = play(checkpoint, scene, rows)
+    assert outcome.scenes == ["scene"] * 3 and outcome.agents == [2, 2, 2] and outcome.skipped == []
+    silent, late, raw = outcome.tallies
+    assert silent.message_bytes == [0, 0, 0]
+    assert all(0 < size <= 200 for size in late.message_bytes)
+    assert all(size > 64 * 128 * 128 * 2 for size in raw.message_bytes)
+    for tally in outcome.tallies:
+        for ours, theirs in zip(tally.matches, silent.matches, strict=True):
+            np.testing.assert_array_equal(ours[0].truth_ranges, theirs[0].truth_ranges)
+            assert len(ours[0].truth_ranges) > 0
+
+
+def test_what_rows_share_equals_what_each_computes_alone(checkpoint: Path, scene: Path) -> None:
+    rows = [make_row("raw"), make_row("late", "laplace:0.3/0.3", 1), make_row("raw", "laplace:0.3/0.3", 1)]
+    together = play(checkpoint, scene, rows, (2,))
+    for number, row in enumerate(rows):
+        alone = play(checkpoint, scene, [row], (2,))
+        assert found_scores(alone.tallies[0]) == found_scores(together.tallies[number])
+
+
+def test_a_message_with_a_believed_pose_is_the_message_that_a_believing_agent_sends(checkpoint: Path) -> None:
+    equipment = evaluation.Equipment(checkpoint, [make_row("late")])
+    detector, codec = equipment.detectors[None], load_codec("late", checkpoint)
+    view = detector.view(make_frame(3).agents[1].sweep)
+    noise = parse_noise("gaussian:0.4/0.4")
+    believing = view.believing(noise.believed(view.sweep.world_from_lidar, 0, "scene", 0, view.sweep.agent))
+    clean, noisy = (codec.decode(codec.encode(one, None, None)) for one in (view, believing))
+    assert evaluation._on_the_wire(clean, believing) == noisy.world_from_agent != clean.world_from_agent
+
+
+def test_silence_knows_neither_noise_nor_delay_and_noise_moves_what_is_shared(checkpoint: Path, scene: Path) -> None:
+    rows = [
+        make_row("none"),
+        make_row("none", "gaussian:0.4/0.4", 1),
+        make_row("raw"),
+        make_row("raw", "gaussian:0.4/0.4"),
+    ]
+    silent, silent_noisy, shared, shared_noisy = (
+        found_scores(tally) for tally in play(checkpoint, scene, rows).tallies
+    )
+    assert silent == silent_noisy
+    assert shared != shared_noisy and shared != silent
+
+
+def test_an_exact_ego_sees_another_noise_than_one_that_errs_too(checkpoint: Path, scene: Path) -> None:
+    both, others = (make_row("raw", "gaussian:0.4/0.4", on=on) for on in ("all", "others"))
+    first, second = play(checkpoint, scene, [both, others]).tallies
+    assert found_scores(first) != found_scores(second)
+
+
+def test_late_data_are_so_many_frames_old_and_never_older_than_the_first(checkpoint: Path, scene: Path) -> None:
+    rows = [make_row("late"), make_row("late", delay=2)]
+    fresh, old = play(checkpoint, scene, rows).tallies
+    assert fresh.ages_us == [0, 0, 0]
+    assert old.ages_us == [0, 100_000, 200_000]
+    assert found_scores(fresh)[0] == found_scores(old)[0]
+    assert found_scores(fresh)[2] != found_scores(old)[2]
+    assert found_scores(play(checkpoint, scene, rows, (2,)).tallies[1]) == found_scores(old)[2:]
+
+
+def test_a_partner_out_of_range_neither_sends_nor_adds_truth(checkpoint: Path, scene: Path) -> None:
+    rows = [make_row("none"), make_row("late")]
+    near = play(checkpoint, scene, rows, protocol=replace(OURS, com_range_m=1.0))
+    assert near.agents == [1, 1, 1] and near.tallies[1].message_bytes == []
+    assert found_scores(near.tallies[0]) == found_scores(near.tallies[1])
+    full = play(checkpoint, scene, rows)
+    alone, team = (sum(len(frame[0].truth_ranges) for frame in outcome.tallies[0].matches) for outcome in (near, full))
+    assert alone < team
+
+
+def test_a_frame_that_cannot_be_read_is_left_out_and_named(checkpoint: Path, tmp_path: Path) -> None:
+    write(tmp_path / "scene", 3, 11)
+    broken = sorted((tmp_path / "scene").rglob("*.pcd"))[1]
+    broken.write_bytes(broken.read_bytes()[:200])
+    outcome = play(checkpoint, tmp_path / "scene", [make_row("none"), make_row("late")])
+    assert len(outcome.scenes) == 2 and len(outcome.tallies[0].matches) == 2
+    (line,) = outcome.skipped
+    assert line.startswith("scene frame ") and broken.name in line

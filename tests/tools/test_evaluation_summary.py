@@ -1,0 +1,92 @@
+"""An evaluation's figures."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from carla_cp.codecs import parse_choice
+from carla_cp.metrics.detection import average_precision, match
+from carla_cp.metrics.protocol import OPENCOOD, OURS
+from carla_cp.types import DetectionFrame
+from tests.metrics.test_detection import car, frame, random_frame
+from tests.tools.claims import load_tool
+
+summary = load_tool("evaluation_summary")
+evaluation = load_tool("evaluation")
+parse_noise = load_tool("pose_noise").parse_noise
+
+
+def tally_of(frames: list[DetectionFrame], sizes: list[int], ages: list[int] | None = None) -> Any:
+    nobody = frame([], [], [])
+    matches = [tuple(match(item, evaluation.THRESHOLDS) for item in (one, nobody, nobody)) for one in frames]
+    return evaluation.Tally(matches, sizes, ages or [0] * len(sizes))
+
+
+def outcome_of(tallies: list[Any], scenes: list[str]) -> Any:
+    return evaluation.Outcome(tallies, scenes, [2] * len(scenes), ["b frame 3: broken"])
+
+
+def row_of(codec: str, noise: str = "none", delay: int = 0, fusion: str | None = None) -> Any:
+    return evaluation.Row(parse_choice(codec), fusion, parse_noise(noise), delay)
+
+
+def test_a_row_holds_both_orders_and_the_protocol_s_as_its_ap() -> None:
+    rng = np.random.default_rng(8)
+    frames = [random_frame(rng) for _ in range(10)]
+    tally = tally_of(frames, [100, 0, 300])
+    ours, theirs = (summary.summarise(row_of("late@1000"), tally, protocol) for protocol in (OURS, OPENCOOD))
+    for iou in ("0.3", "0.5", "0.7"):
+        assert ours["ap_global_order"][iou] == average_precision(frames, float(iou))
+        assert ours["ap_frame_order"][iou] == average_precision(frames, float(iou), order="frame")
+    assert ours["ap"] == ours["ap_global_order"] == ours["ap_by_class"]["vehicle"]
+    assert theirs["ap"] == ours["ap_frame_order"]
+    assert ours["ap_by_class"]["cyclist"]["0.5"] is None
+    assert (ours["label"], ours["budget_bytes"], ours["messages"], ours["empty"]) == ("late@1000", 1000, 2, 1)
+    assert ours["bytes"] == {"mean": 200.0, "max": 300}
+
+
+def test_distances_have_their_own_figures() -> None:
+    near, far = car(10), car(55)
+    tally = tally_of([frame([near], [0.9], [near, far])], [])
+    bins = summary.summarise(row_of("none"), tally, OURS)["ap_by_distance"]
+    assert bins["0-30"] == {"0.3": 1.0, "0.5": 1.0, "0.7": 1.0, "objects": 1}
+    assert bins["30-50"] == {"0.3": None, "0.5": None, "0.7": None, "objects": 0}
+    assert bins["50+"] == {"0.3": 0.0, "0.5": 0.0, "0.7": 0.0, "objects": 1}
+
+
+def test_gain_and_loss_are_paired() -> None:
+    scenes = [str(number) for number in range(12)]
+    blind = [frame([], [], [car(0)])] * 12
+    half = [frame([car(0) if n % 2 else car(30)], [0.9], [car(0)]) for n in range(12)]
+    full = [frame([car(0)], [0.9], [car(0)])] * 12
+    rows = [row_of("none"), row_of("late"), row_of("late", "gaussian:0.2/0.2")]
+    outcome = outcome_of([tally_of(frames, []) for frames in (blind, full, half)], scenes)
+    none, late, noisy = summary.rows_of(rows, outcome, OURS, 0, 100)
+    assert "ap_gain" not in none and "ap_loss" not in none and "ap_loss" not in late
+    assert none["ap_ci95"]["0.7"] == [0.0, 0.0]
+    assert late["ap_gain"]["0.7"] == {"value": 1.0, "ci95": [1.0, 1.0]}
+    loss = noisy["ap_loss"]["0.7"]
+    assert loss["value"] == pytest.approx(1 - noisy["ap"]["0.7"])
+    assert loss["ci95"] == pytest.approx([1 - noisy["ap_ci95"]["0.7"][1], 1 - noisy["ap_ci95"]["0.7"][0]])
+    json.dumps([none, late, noisy], allow_nan=False)
+
+
+def test_a_delay_is_named_in_seconds_of_the_data() -> None:
+    tally = tally_of([frame([], [], [car(0)])] * 3, [5, 5, 5], [0, 500_000, 500_000])
+    row = summary.summarise(row_of("late", delay=1), tally, OURS)
+    assert (row["delay_ticks"], row["delay_s"]) == (1, 0.5)
+
+
+def test_the_setting_counts_frames_scenes_agents_and_what_was_skipped() -> None:
+    setting = summary.setting_of(outcome_of([], ["a", "a", "b"]), OURS)
+    assert (setting["frames"], setting["scenes"], setting["agents"]) == (3, 2, {"2": 3})
+    assert setting["skipped"] == ["b frame 3: broken"] and setting["protocol"]["order"] == "global"
+
+
+def test_no_frames_give_no_figures() -> None:
+    (row,) = summary.rows_of([row_of("none")], outcome_of([tally_of([], [])], []), OURS, 0, 20)
+    assert row["ap"]["0.5"] is None and row["ap_ci95"]["0.5"] is None
