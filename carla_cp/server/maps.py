@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
 
 import carla
 import numpy as np
 import numpy.typing as npt
 
 from carla_cp.server.ground import Ground
+from carla_cp.server.opendrive import Mended, OpenDriveError, mend, try_out
 from carla_cp.server.physics import Body
 from carla_cp.server.raycast import RayCaster
 from carla_cp.server.roads import RoadField
@@ -20,7 +21,8 @@ from carla_cp.server.town import build_town
 GENERATED = "OpenDriveMap"  # CARLA's name of a world made by generate_opendrive_world
 _KEPT = 6  # maps of which town and ray caster are kept
 _RAY_THREADS = 2
-_LONGEST_ROAD_M = 100_000.0
+_TOLD = 20  # faults that are told one by one
+_LOG = logging.getLogger("carla_cp.server")
 
 _DEFAULT = "StraightRoad"
 _DEFAULT_OPENDRIVE = """<?xml version="1.0"?>
@@ -57,41 +59,34 @@ class LoadedMap:
     ground: Ground
     obstacles: tuple[Body, ...]
     places: npt.NDArray[np.float64]  # (M, 3) x, y and radius of the obstacles
+    mended: Mended  # of the text that was given; `opendrive` is what is left of it
 
 
-def load_map(name: str, opendrive: str) -> LoadedMap:
-    """Builds everything; raises MapError when the text is no usable OpenDRIVE."""
+def load_map(name: str, opendrive: str, source: str | None = None) -> LoadedMap:
+    """Builds everything; raises MapError when the text is no usable OpenDRIVE. `source` is how messages call it."""
+    source = source or name
     try:
-        _check(opendrive)
-        carla_map = carla.Map(name, opendrive)
+        mended = mend(opendrive)
+        try_out(mended.text)
+        carla_map = carla.Map(name, mended.text)
         field = RoadField(carla_map)
-        town = build_town(carla_map, opendrive)
-    except (RuntimeError, ValueError, LookupError, SyntaxError) as error:
-        raise MapError(
-            f"map {name}: not a usable OpenDRIVE map ({error}); give a road network with driving lanes"
-        ) from error
+        town = build_town(carla_map, mended.text)
+    except (OpenDriveError, RuntimeError, ValueError, LookupError, SyntaxError) as error:
+        raise MapError(f"map {source}: not a usable OpenDRIVE map: {error}") from error
+    _tell(source, mended)
     boxes = tuple(_obstacle(row.tolist()) for row in town.obstacles)
     places = np.array([(box.x, box.y, np.hypot(box.length, box.width) / 2) for box in boxes]).reshape(-1, 3)
     caster, ground = RayCaster(town.mesh, _RAY_THREADS), Ground(town.mesh, field.level)
-    return LoadedMap(name, opendrive, carla_map, field, caster, ground, boxes, places)
+    return LoadedMap(name, mended.text, carla_map, field, caster, ground, boxes, places, mended)
 
 
-def _check(opendrive: str) -> None:
-    """Raises ValueError for what would end this process, or never end, in the wheel's reader, which is C++."""
-    root = ElementTree.fromstring(opendrive)
-    for road in root.iter("road"):
-        name, length = road.get("id"), float(road.get("length", "nan"))
-        if not 0.0 <= length <= _LONGEST_ROAD_M:
-            raise ValueError(f"road {name} is {length} m long")
-        if any(lane.get("id") is None for lane in road.iter("lane")):
-            raise ValueError(f"road {name} has a lane without an id")
-    signals = {signal.get("id") for signal in root.iter("signal")}
-    for controller in root.iter("controller"):
-        int(controller.get("sequence", "0") or 0)
-        unknown = [control.get("signalId") for control in controller.iter("control")]
-        unknown = [signal for signal in unknown if signal not in signals]
-        if unknown:
-            raise ValueError(f"controller {controller.get('id')} names the signal {unknown[0]}, which is nowhere")
+def _tell(source: str, mended: Mended) -> None:
+    faults = [*mended.skipped, *mended.dropped]
+    for fault in faults[:_TOLD]:
+        _LOG.warning("map %s: %s", source, fault)
+    if faults:
+        counts = (len(mended.skipped), len(mended.dropped))
+        _LOG.warning("map %s: %d roads skipped, %d references and records dropped", source, *counts)
 
 
 def _obstacle(row: list[float]) -> Body:
@@ -105,6 +100,7 @@ class MapLibrary:
     def __init__(self, files: list[Path]) -> None:
         """Reads the files at once; raises MapError for one that is missing."""
         self._texts = {path.stem: _read(path) for path in files}
+        self._sources = {path.stem: str(path) for path in files}
         self.first = next(iter(self._texts), _DEFAULT)
         self._texts.setdefault(_DEFAULT, _DEFAULT_OPENDRIVE)
         self._loaded: OrderedDict[tuple[str, str], LoadedMap] = OrderedDict()
@@ -125,7 +121,7 @@ class MapLibrary:
             raise MapError(f"Map '{name}' not found")
         key = (stem, self._texts[stem])
         if key not in self._loaded:
-            self._loaded[key] = load_map(*key)
+            self._loaded[key] = load_map(*key, self._sources.get(stem))
             if len(self._loaded) > _KEPT:
                 self._loaded.popitem(last=False)[1].caster.close()
         self._loaded.move_to_end(key)

@@ -70,7 +70,8 @@ class Road:
 
 def world(*roads: Road, rest: str = "") -> str:
     """The text of a map."""
-    header = '<header revMajor="1" revMinor="4" name="hand"><geoReference>+proj=tmerc +lat_0=0 +lon_0=0</geoReference></header>'
+    reference = "<geoReference>+proj=tmerc +lat_0=0 +lon_0=0</geoReference>"
+    header = f'<header revMajor="1" revMinor="4" name="hand">{reference}</header>'
     return f'<?xml version="1.0"?><OpenDRIVE>{header}{"".join(str(road) for road in roads)}{rest}</OpenDRIVE>'
 
 
