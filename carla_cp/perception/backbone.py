@@ -1,7 +1,9 @@
 """The convolutional trunk from the pillar map to the BEV feature (PointPillars' backbone, Lang et al., 2019).
 
-Each block halves the resolution; every block's output is brought to the BEV cells, and a 3x3 convolution shrinks
-their concatenation to the channels that are shared and fused.
+Each block halves the resolution; every block's output is brought to the first one's cells, and a 3x3 convolution
+shrinks their concatenation to the channels that are shared and fused. For weights of OpenCOOD: its two convolutions
+without norm, which may stride, or none; and CoAlign's blocks of residual layers (Lu et al., ICRA 2023; He et al.,
+2016).
 """
 
 from __future__ import annotations
@@ -31,6 +33,52 @@ def _up_block(inputs: int, outputs: int, factor: int) -> nn.Sequential:
     )
 
 
+class Residual(nn.Module):
+    """Two 3x3 convolutions beside the input, which a 1x1 convolution brings to their shape where they change it."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        """Layers of the given widths, untrained."""
+        super().__init__()
+        self.main = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
+        changes = stride != 1 or inputs != outputs
+        self.beside = (
+            nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False), nn.BatchNorm2d(outputs))
+            if changes
+            else nn.Sequential()
+        )
+
+    def forward(self, value: Tensor) -> Tensor:
+        """(B, outputs, H / stride, W / stride), >= 0."""
+        return torch.relu(self.main(value) + self.beside(value))
+
+
+def _block(config: DetectorConfig, inputs: int, level: int) -> nn.Sequential:
+    width, layers, stride = config.filters[level], config.layers[level], config.strides[level]
+    if config.backbone == "residual":
+        return nn.Sequential(Residual(inputs, width, stride), *(Residual(width, width) for _ in range(layers - 1)))
+    return nn.Sequential(conv_block(inputs, width, stride), *(conv_block(width, width) for _ in range(layers)))
+
+
+def _shrink(config: DetectorConfig, inputs: int) -> nn.Sequential:
+    width, kernel = config.bev_channels, config.shrink_kernel
+    if config.shrink == "conv":
+        return conv_block(inputs, width)
+    if config.shrink == "none":
+        return nn.Sequential()
+    return nn.Sequential(
+        nn.Conv2d(inputs, width, kernel, stride=config.shrink_stride, padding=kernel // 2),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(width, width, 3, padding=1),
+        nn.ReLU(inplace=True),
+    )
+
+
 class Backbone(nn.Module):
     """Pillar map (B, C_pillar, pillar_rows, pillar_columns) to BEV feature (B, C_bev, rows, columns), >= 0."""
 
@@ -38,18 +86,16 @@ class Backbone(nn.Module):
         """Layers of the given widths, untrained."""
         super().__init__()
         blocks, ups, inputs, factor = [], [], config.pillar_channels, 1
-        for width, layers, stride in zip(config.filters, config.layers, config.strides, strict=True):
-            blocks.append(
-                nn.Sequential(conv_block(inputs, width, stride), *(conv_block(width, width) for _ in range(layers)))
-            )
+        for level, (width, stride) in enumerate(zip(config.filters, config.strides, strict=True)):
+            blocks.append(_block(config, inputs, level))
             factor *= stride
             ups.append(_up_block(width, config.up_channels, factor // config.strides[0]))
             inputs = width
         self.blocks, self.ups = nn.ModuleList(blocks), nn.ModuleList(ups)
-        self.shrink = conv_block(config.up_channels * len(blocks), config.bev_channels)
+        self.shrink = _shrink(config, config.up_channels * len(blocks))
 
     def first(self, pillars: Tensor) -> Tensor:
-        """What the first block makes of a pillar map: (B, C_1, rows, columns)."""
+        """What the first block makes of a pillar map: (B, C_1, H_1, W_1)."""
         result: Tensor = self.blocks[0](pillars.contiguous(memory_format=torch.channels_last))
         return result
 

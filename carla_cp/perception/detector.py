@@ -14,11 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from carla_cp.geometry import relative, transform_boxes, transform_points
+from carla_cp.perception.anchors import AnchorHead
 from carla_cp.perception.backbone import Backbone
 from carla_cp.perception.config import DetectorConfig
+from carla_cp.perception.encoders import make_encoder
 from carla_cp.perception.fusion import Member, Team, ego_member, is_roadside, make_rule, plane_theta, warp
-from carla_cp.perception.head import HEAT_BIAS, Head, RawHeads, decode, suppress
-from carla_cp.perception.pillars import PillarNet, PillarPoints, agent_points, agent_pose, group_points, on_own_body
+from carla_cp.perception.head import HEAT_BIAS, DetectionHead, Head, RawHeads, suppress
+from carla_cp.perception.pillars import PillarPoints, agent_points, agent_pose, on_own_body
 from carla_cp.types import Detections, FloatArray, PointArray, Pose, Shared, Stage, Sweep
 
 
@@ -29,18 +31,19 @@ class Detector(nn.Module):
         """Layers of the given widths, untrained."""
         super().__init__()
         self.config = config
-        self.pillar_net = PillarNet(config)
+        self.pillar_net = make_encoder(config)
         self.backbone = Backbone(config)
         self.fusion = make_rule(config.fusion, config)
-        self.head = Head(config)
-        self.own_heat = nn.Conv2d(config.bev_channels, len(config.classes), 1)
-        nn.init.constant_(self.own_heat.bias, HEAT_BIAS)  # type: ignore[arg-type]
+        self.head: DetectionHead = AnchorHead(config) if config.head == "anchors" else Head(config)
+        if config.head == "centre":  # an anchor head's own score is its heat
+            self.own_heat = nn.Conv2d(config.bev_channels, len(config.classes), 1)
+            nn.init.constant_(self.own_heat.bias, HEAT_BIAS)  # type: ignore[arg-type]
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
     def device(self) -> torch.device:
         """Where the weights lie."""
-        return self.own_heat.weight.device
+        return next(self.parameters()).device
 
     @cached_property
     def fingerprint(self) -> int:
@@ -54,8 +57,9 @@ class Detector(nn.Module):
 
     def pillars_from_points(self, clouds: Sequence[PillarPoints]) -> Tensor:
         """Pillar maps (B, C_pillar, pillar_rows, pillar_columns) of grouped clouds."""
-        per_map = self.config.grid.pillar_rows * self.config.grid.pillar_columns
-        cells = np.concatenate([cloud.cells + index * per_map for index, cloud in enumerate(clouds)])
+        cells = np.concatenate(
+            [cloud.cells + index * self.pillar_net.cells_per_map for index, cloud in enumerate(clouds)]
+        )
         points = torch.from_numpy(np.concatenate([cloud.points for cloud in clouds])).to(self.device)
         counts = torch.from_numpy(np.concatenate([cloud.counts for cloud in clouds])).to(self.device)
         maps: Tensor = self.pillar_net(points, counts, torch.from_numpy(cells).to(self.device), len(clouds))
@@ -68,6 +72,8 @@ class Detector(nn.Module):
 
     def heat_from_bev(self, bev: Tensor) -> Tensor:
         """Class heat maps (B, classes, rows, columns) in [0, 1] that one agent's BEV features show by themselves."""
+        if isinstance(self.head, AnchorHead):
+            return self.head.heat(self.head(bev))
         return torch.sigmoid(self.own_heat(bev))
 
     @property
@@ -108,7 +114,7 @@ class Detector(nn.Module):
 
     def read(self, fused: Tensor) -> Detections:
         """The boxes in a fused feature (C, H, W), without one on the agent's own vehicle."""
-        return self._beyond_body(decode(self.raw_heads(fused[None]), self.config))
+        return self._beyond_body(self.head.decode(self.raw_heads(fused[None])))
 
     def _beyond_body(self, found: Detections) -> Detections:
         """Partners see the ego's own vehicle, which is no object to it; and boxes must have their centre in range."""
@@ -148,8 +154,9 @@ class Detector(nn.Module):
         if item.stage is Stage.PILLARS:
             features, valid = self.backbone.first(features), _coarser(valid, self.config.strides[0])
         if not self.fusion.scales:
-            bev = features if item.stage is Stage.BEV else self.backbone.rest(features)
-            return [(bev, valid)], self._heat_of(bev)
+            if item.stage is not Stage.BEV:
+                features, valid = self.backbone.rest(features), _coarser(valid, self.config.shrink_stride)
+            return [(features, valid)], self._heat_of(features)
         if item.stage is Stage.BEV:
             raise ValueError(
                 f"fusion {self.config.fusion} takes the backbone's scales, which the BEV features of {item.sender} no"
@@ -178,7 +185,9 @@ class Detector(nn.Module):
         config, grid = self.config, self.config.grid
         if stage is Stage.PILLARS:
             return (config.pillar_channels, grid.pillar_rows, grid.pillar_columns)
-        return (config.filters[0] if stage is Stage.BLOCK1 else config.bev_channels, grid.rows, grid.columns)
+        if stage is Stage.BLOCK1:
+            return (config.filters[0], grid.pillar_rows // config.strides[0], grid.pillar_columns // config.strides[0])
+        return (config.bev_channels, grid.rows, grid.columns)
 
     def _merge_boxes(self, ego: View, found: Detections, shared: Sequence[Shared]) -> Detections:
         boxes, scores, labels = [found.boxes], [found.scores], [found.labels]
@@ -222,9 +231,8 @@ class View:
     def pillars(self) -> Tensor:
         """(C_pillar, pillar_rows, pillar_columns) float32, >= 0 and exactly 0 where no point fell."""
         if self._pillars is None:
-            config = self.detector.config
             with torch.no_grad():
-                grouped = group_points(self.points, config.grid, config.points_per_pillar)
+                grouped = self.detector.pillar_net.group(self.points)
                 self._pillars = self.detector.pillars_from_points([grouped])[0]
         return self._pillars
 

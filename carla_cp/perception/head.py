@@ -6,6 +6,7 @@ rear of a car look alike and the mean of two opposite headings points nowhere; t
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,7 @@ class RawHeads:
 
     heat: Tensor  # (B, classes, rows, columns) logits
     boxes: Tensor  # (B, BOX_CODE, rows, columns)
+    directions: Tensor | None = None  # of an anchor head that tells front from rear
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,12 +44,25 @@ class Targets:
     weight: npt.NDArray[np.float32]  # (rows, columns), above 0 where `boxes` counts
 
 
-class Head(nn.Module):
-    """Fused BEV feature (B, C, rows, columns) to `RawHeads`."""
+class DetectionHead(nn.Module):
+    """Fused BEV feature (B, C, rows, columns) to `RawHeads`, and those to boxes; one file per head."""
 
     def __init__(self, config: DetectorConfig) -> None:
         """Layers of the given widths, untrained."""
         super().__init__()
+        self.config = config
+
+    @abstractmethod
+    def decode(self, raw: RawHeads) -> Detections:
+        """The boxes of one frame (B = 1) in the agent frame, after NMS, by falling score."""
+
+
+class Head(DetectionHead):
+    """Centre heat maps and boxes on the BEV cells."""
+
+    def __init__(self, config: DetectorConfig) -> None:
+        """Layers of the given widths, untrained."""
+        super().__init__(config)
         width = config.bev_channels
         self.trunk = conv_block(width, width)
         self.heat = nn.Conv2d(width, len(config.classes), 1)
@@ -58,6 +73,10 @@ class Head(nn.Module):
         """Logits and box codes of each cell."""
         value = self.trunk(fused.contiguous(memory_format=torch.channels_last))
         return RawHeads(self.heat(value), self.boxes(value))
+
+    def decode(self, raw: RawHeads) -> Detections:
+        """The boxes of one frame (B = 1): local maxima above the threshold, then NMS per class, by falling score."""
+        return decode(raw, self.config)
 
 
 # -------------------------------------------------------------------------------------------------------- training

@@ -7,6 +7,7 @@ sender looks; the maximum is taken before batch norm and ReLU, which then see pi
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,11 +28,55 @@ PART = 2048  # pillars encoded at a time
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PillarPoints:
-    """The occupied pillars of one cloud."""
+    """The occupied pillars of one cloud; another encoder's cells may be smaller than a pillar."""
 
     points: PointArray  # (P, K, 4) K evenly spaced samples of each pillar's points, repeated where there are fewer
     cells: IntArray  # (P,) row * pillar_columns + column
     counts: npt.NDArray[np.float32]  # (P,) points in the pillar
+
+
+class Encoder(nn.Module):
+    """Clouds to the pillar map that the backbone takes; one file per encoder."""
+
+    cells_per_map: int  # what `PillarPoints.cells` stays below
+
+    def __init__(self, config: DetectorConfig) -> None:
+        """Layers of the given widths, untrained."""
+        super().__init__()
+        self.config = config
+        self.cells_per_map = config.grid.pillar_rows * config.grid.pillar_columns
+
+    def group(self, points: PointArray) -> PillarPoints:
+        """A cloud (N, 4) in the agent frame as `forward` takes it."""
+        return self.grouped(points, self.config)
+
+    @staticmethod
+    @abstractmethod
+    def grouped(points: PointArray, config: DetectorConfig) -> PillarPoints:
+        """What `group` gives, for who has no network at hand."""
+
+    @abstractmethod
+    def forward(self, points: Tensor, counts: Tensor, cells: Tensor, batch: int) -> Tensor:
+        """The maps (batch, C, pillar_rows, pillar_columns) of grouped clouds, >= 0 and exactly 0 where no point fell.
+
+        `points`, `counts` and `cells` are those of all clouds together, a cloud's cells shifted by `cells_per_map`
+        for each cloud before it.
+        """
+
+
+def to_canvas(values: Tensor, cells: Tensor, batch: int, grid: GridSpec) -> Tensor:
+    """Maps (batch, C, pillar_rows, pillar_columns) of the values (P, C) of pillars, zero elsewhere."""
+    rows, columns = grid.pillar_rows, grid.pillar_columns
+    canvas = values.new_zeros((batch * rows * columns, values.shape[1]))
+    canvas = canvas.index_put_((cells,), values)
+    return canvas.view(batch, rows, columns, values.shape[1]).permute(0, 3, 1, 2)
+
+
+def middles(cells: Tensor, grid: GridSpec) -> Tensor:
+    """x, y of the middles of pillars (P,) of one map: (P, 2)."""
+    start = cells.new_tensor([grid.half_length_m, grid.half_width_m], dtype=torch.float64)
+    places = torch.stack([cells % grid.pillar_columns, cells // grid.pillar_columns], dim=1).float()
+    return places * grid.pillar_m + (grid.pillar_m / 2 - start).float()
 
 
 def agent_pose(sweep: Sweep) -> Pose:
@@ -48,14 +93,23 @@ def agent_points(sweep: Sweep, config: DetectorConfig) -> PointArray:
 
 def on_own_body(points: npt.NDArray[np.floating], config: DetectorConfig) -> npt.NDArray[np.bool_]:
     """Which rows (x, y first, agent frame) lie over the agent's own vehicle: (N,) bool."""
-    within: npt.NDArray[np.bool_] = (np.abs(points[:, 0]) <= config.body_half_length_m) & (
-        np.abs(points[:, 1]) <= config.body_half_width_m
-    )
+    ahead = np.abs(points[:, 0] - config.body_middle_m) <= config.body_half_length_m
+    within: npt.NDArray[np.bool_] = ahead & (np.abs(points[:, 1]) <= config.body_half_width_m)
     return within
 
 
 def group_points(points: PointArray, grid: GridSpec, per_pillar: int) -> PillarPoints:
     """The occupied pillars of a cloud (N, 4) in the agent frame, by rising cell; points outside the grid are left."""
+    kept, cell = sorted_by_cell(points, grid)
+    starts = np.flatnonzero(np.diff(cell, prepend=cell[:1] ^ 1)) if len(cell) else np.zeros(0, np.int64)
+    counts = np.diff(starts, append=len(cell))
+    picks = starts[:, None] + np.arange(per_pillar) * counts[:, None] // per_pillar
+    chosen = points.take(kept.take(picks), axis=0)
+    return PillarPoints(chosen, cell[starts].astype(np.int64), counts.astype(np.float32))
+
+
+def sorted_by_cell(points: PointArray, grid: GridSpec) -> tuple[IntArray, npt.NDArray[np.unsignedinteger]]:
+    """Numbers (M,) of the points inside the grid, by rising cell and then as they come, and their cells (M,)."""
     x, y, z = np.ascontiguousarray(points[:, :3].T)
     column = np.floor((x + grid.half_length_m) / grid.pillar_m)
     row = np.floor((y + grid.half_width_m) / grid.pillar_m)
@@ -64,12 +118,7 @@ def group_points(points: PointArray, grid: GridSpec, per_pillar: int) -> PillarP
     kept = np.flatnonzero(inside)
     cell = (row[kept] * grid.pillar_columns + column[kept]).astype(_key_type(grid))
     order = np.argsort(cell, kind="stable")  # a radix sort for 16-bit keys
-    cell = cell[order]
-    starts = np.flatnonzero(np.diff(cell, prepend=cell[:1] ^ 1)) if len(cell) else np.zeros(0, np.int64)
-    counts = np.diff(starts, append=len(cell))
-    picks = starts[:, None] + np.arange(per_pillar) * counts[:, None] // per_pillar
-    chosen = points.take(kept[order].take(picks), axis=0)
-    return PillarPoints(chosen, cell[starts].astype(np.int64), counts.astype(np.float32))
+    return kept[order], cell[order]
 
 
 def _key_type(grid: GridSpec) -> type[np.uint16] | type[np.uint32]:
@@ -104,27 +153,27 @@ def _linear_max(points: Tensor, weight: Tensor) -> Tensor:
     return result
 
 
-class PillarNet(nn.Module):
+class PillarNet(Encoder):
     """Encodes occupied pillars and scatters them into a map."""
 
     def __init__(self, config: DetectorConfig) -> None:
         """Layers of the given widths, untrained."""
-        super().__init__()
-        self.grid = config.grid
-        self.channels = config.pillar_channels
+        super().__init__(config)
         self.linear = nn.Linear(POINT_FEATURES, config.pillar_channels, bias=False)
         self.norm = nn.BatchNorm1d(config.pillar_channels, eps=1e-3, momentum=0.01)
+
+    @staticmethod
+    def grouped(points: PointArray, config: DetectorConfig) -> PillarPoints:
+        """The occupied pillars of a cloud (N, 4) in the agent frame."""
+        return group_points(points, config.grid, config.points_per_pillar)
 
     def forward(self, points: Tensor, counts: Tensor, cells: Tensor, batch: int) -> Tensor:
         """The pillar maps (batch, C, pillar_rows, pillar_columns), >= 0 and exactly 0 where no point fell.
 
         Takes points (P, K, 4), counts (P,) and cells (P,) = map * pillars of a map + cell, of all maps together.
         """
-        rows, columns = self.grid.pillar_rows, self.grid.pillar_columns
-        values = torch.relu(self.norm(self._strongest(points, counts, cells % (rows * columns))))
-        canvas = values.new_zeros((batch * rows * columns, self.channels))
-        canvas = canvas.index_put_((cells,), values)
-        return canvas.view(batch, rows, columns, self.channels).permute(0, 3, 1, 2)
+        values = torch.relu(self.norm(self._strongest(points, counts, cells % self.cells_per_map)))
+        return to_canvas(values, cells, batch, self.config.grid)
 
     def _strongest(self, points: Tensor, counts: Tensor, cells: Tensor) -> Tensor:
         """The maximum over each pillar's points of the linear layer: (P, C).
@@ -148,12 +197,5 @@ class PillarNet(nn.Module):
             distance = torch.sqrt(points[..., 0] ** 2 + points[..., 1] ** 2) / RANGE_SCALE_M
             each_point = torch.cat([points, distance[..., None]], dim=2)
             density = torch.log1p(counts)[:, None] / 4.0
-            each_pillar = torch.cat([points[..., :3].mean(dim=1), self._middles(cells), density], dim=1)
+            each_pillar = torch.cat([points[..., :3].mean(dim=1), middles(cells, self.config.grid), density], dim=1)
         return _linear_max(each_point, of_point) + functional.linear(each_pillar, of_pillar)
-
-    def _middles(self, cells: Tensor) -> Tensor:
-        """x, y of the pillars' middles: (P, 2)."""
-        grid = self.grid
-        start = cells.new_tensor([grid.half_length_m, grid.half_width_m], dtype=torch.float64)
-        places = torch.stack([cells % grid.pillar_columns, cells // grid.pillar_columns], dim=1).float()
-        return places * grid.pillar_m + (grid.pillar_m / 2 - start).float()
