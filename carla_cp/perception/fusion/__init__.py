@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from carla_cp.perception.config import DetectorConfig
+from carla_cp.perception.fusion.attention import AttentionFusion
+from carla_cp.perception.fusion.cobevt import CobevtFusion, PaddedCobevtFusion
 from carla_cp.perception.fusion.maximum import MaxFusion
 from carla_cp.perception.fusion.team import FusionRule, Member, Team, ego_member, is_roadside
 from carla_cp.perception.fusion.warp import plane_theta, warp
+from carla_cp.perception.fusion.where2comm import Where2commFusion
 
 __all__ = ["RULES", "FusionRule", "Member", "Team", "ego_member", "is_roadside", "make_rule", "plane_theta", "warp"]
 
 RULES: dict[str, type[FusionRule]] = {
     "max": MaxFusion,
+    "attention": AttentionFusion,
+    "where2comm": Where2commFusion,
+    "cobevt": CobevtFusion,
+    "cobevt_padded": PaddedCobevtFusion,
 }
 
 
