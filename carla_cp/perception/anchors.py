@@ -180,7 +180,7 @@ def _assign(boxes: FloatArray, anchors: FloatArray, spec: AnchorSpec) -> AnchorT
         for anchor, box in zip(best[touched], np.flatnonzero(touched), strict=True):
             owner[anchor] = box if owner[anchor] < 0 else owner[anchor]
         positive = owner >= 0
-        negative = (overlap < spec.negative_iou).all(axis=1)
+        negative = np.asarray((overlap < spec.negative_iou).all(axis=1))
         negative[best[touched]] = False
         code[positive] = code_from_boxes(boxes[owner[positive]], flat[positive])
     return AnchorTargets(positive.reshape(shape), negative.reshape(shape), code.reshape(*shape, BOX_CODE))

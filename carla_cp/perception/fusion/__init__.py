@@ -5,6 +5,7 @@ from __future__ import annotations
 from carla_cp.perception.config import DetectorConfig
 from carla_cp.perception.fusion.attention import AttentionFusion
 from carla_cp.perception.fusion.cobevt import CobevtFusion, PaddedCobevtFusion
+from carla_cp.perception.fusion.fcooper import FCooperFusion
 from carla_cp.perception.fusion.maximum import MaxFusion
 from carla_cp.perception.fusion.team import FusionRule, Member, Team, ego_member, is_roadside
 from carla_cp.perception.fusion.warp import plane_theta, warp
@@ -14,6 +15,7 @@ __all__ = ["RULES", "FusionRule", "Member", "Team", "ego_member", "is_roadside",
 
 RULES: dict[str, type[FusionRule]] = {
     "max": MaxFusion,
+    "fcooper": FCooperFusion,
     "attention": AttentionFusion,
     "where2comm": Where2commFusion,
     "cobevt": CobevtFusion,
