@@ -22,7 +22,7 @@ import numpy as np
 from carla_cp.geometry import count_returns, pose_from_matrix
 from carla_cp.opv2v import DatasetError, Note, Reading, read_cloud
 from carla_cp.opv2v.ground import height_over_ground
-from carla_cp.opv2v.reader import NOMINAL_HEIGHT_M
+from carla_cp.opv2v.reader import FARTHEST_M, NOMINAL_HEIGHT_M
 from carla_cp.types import AgentFrame, AgentName, FloatArray, Frame, IntArray, ObjectClass, PointArray, Pose, Sweep
 
 INFO = Path("cooperative") / "data_info.json"
@@ -181,8 +181,8 @@ def _times(path: Path) -> dict[str, int]:
 
 def _row(corners: FloatArray) -> list[float]:
     """A box of its corners (8, 3): front left, front right, rear right, rear left at the bottom, then at the top."""
-    if corners.shape != (8, 3) or not np.isfinite(corners).all():
-        raise ValueError(f"shape {corners.shape} or a number that is not finite")
+    if corners.shape != (8, 3) or not (np.abs(corners) < FARTHEST_M).all():
+        raise ValueError(f"shape {corners.shape}, or a number that is not finite or huge")
     ahead = corners[[0, 1, 4, 5]].mean(axis=0) - corners[[2, 3, 6, 7]].mean(axis=0)
     aside = corners[[0, 3, 4, 7]].mean(axis=0) - corners[[1, 2, 5, 6]].mean(axis=0)
     up = corners[4:].mean(axis=0) - corners[:4].mean(axis=0)
@@ -216,7 +216,11 @@ def _matrix(path: Path) -> FloatArray:
     except (KeyError, TypeError, ValueError) as error:
         raise DatasetError(f"{path}: no rotation and translation ({error!r})", "broken calibration") from error
     turn = matrix[:3, :3]
-    if not np.isfinite(matrix).all() or np.abs(turn @ turn.T - np.eye(3)).max() > RIGID or np.linalg.det(turn) < 0:
+    if (
+        not (np.abs(matrix) < FARTHEST_M).all()
+        or np.abs(turn @ turn.T - np.eye(3)).max() > RIGID
+        or np.linalg.det(turn) < 0
+    ):
         raise DatasetError(f"{path}: the rotation does not rotate", "broken calibration")
     return matrix
 

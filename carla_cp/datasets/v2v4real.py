@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from carla_cp.geometry import matrix_from_pose, pose_from_matrix, transform_boxes
-from carla_cp.opv2v.reader import Annotation, box_row, pose_of
+from carla_cp.opv2v.reader import FARTHEST_M, Annotation, box_row, pose_of
 from carla_cp.types import AgentName, ObjectClass, Pose
 
 RIGID = 0.01  # how far a rotation may be from orthonormal, per entry
@@ -39,7 +39,7 @@ def pose_of_matrix(values: Any) -> Pose:
     if np.shape(values) == (6,):
         return pose_of(values)
     matrix = np.array(values, np.float64)
-    if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
+    if matrix.shape != (4, 4) or not (np.abs(matrix) < FARTHEST_M).all():
         raise ValueError(f"lidar_pose is no 4 x 4 matrix: {values}")
     turn = matrix[:3, :3]
     if np.abs(turn @ turn.T - np.eye(3)).max() > RIGID or np.linalg.det(turn) < 0:

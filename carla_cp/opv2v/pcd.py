@@ -142,7 +142,7 @@ def _ascii_table(path: Path, body: bytes, fields: np.dtype[np.void], count: int)
         warnings.simplefilter("error")
         try:
             numbers = np.fromstring(body.decode("ascii"), np.float64, sep=" ") if body.strip() else np.zeros(0)
-        except (DeprecationWarning, UnicodeDecodeError) as error:
+        except (DeprecationWarning, ValueError) as error:
             raise PcdError(f"{path}: a point is not a number") from error
     if len(numbers) != count * len(names):
         raise PcdError(f"{path}: {len(numbers)} numbers, {count} points of {len(names)} announced; cut short?")

@@ -18,6 +18,7 @@ from carla_cp.types import AgentFrame, AgentName, FloatArray, Frame, IntArray, O
 
 NOMINAL_HEIGHT_M = 1.9  # OPV2V's sensor over the road, where neither the file nor the cloud tells
 UNIT_TOLERANCE_M = 0.5
+FARTHEST_M = 1e8  # world coordinates may be a map projection's
 _Loader: type = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
@@ -145,7 +146,8 @@ def _read_agent(agent: AgentName, stem: Path, tick: int, dialect: Dialect, notes
     path = stem.with_suffix(".yaml")
     data = load_yaml(path)
     try:
-        said = dialect(agent, data)
+        with np.errstate(over="ignore", invalid="ignore"):
+            said = dialect(agent, data)
     except KeyError as error:
         raise Opv2vError(f"{path}: not an OPV2V frame: lacks the key {error}", "yaml without a key") from error
     except (TypeError, AttributeError, ValueError, IndexError, OverflowError) as error:
@@ -166,8 +168,8 @@ def _read_agent(agent: AgentName, stem: Path, tick: int, dialect: Dialect, notes
 def _check(path: Path, said: Annotation) -> None:
     pose = said.world_from_lidar
     numbers = (pose.x, pose.y, pose.z, pose.roll, pose.pitch, pose.yaw, said.sensor_height_m or 0.0)
-    if not np.isfinite(numbers).all() or not np.isfinite(said.boxes).all():
-        raise Opv2vError(f"{path}: a pose or box is not finite; export the frame again", "value that is not finite")
+    if not (np.abs(numbers) < FARTHEST_M).all() or not (np.abs(said.boxes) < FARTHEST_M).all():
+        raise Opv2vError(f"{path}: a pose or box is not finite or huge; export it again", "value that is not finite")
     if (said.boxes[:, 3:6] < 0).any():
         raise Opv2vError(f"{path}: an extent is negative; export the frame again", "negative extent")
 

@@ -70,6 +70,52 @@ def test_a_yaml_file_without_a_key_is_refused_by_name(folder: Path) -> None:
         read_scene(folder).frame(0)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("lidar_pose", "lidar", "yaml without a key"),
+        ("191.0685577392578", ".nan", "value that is not finite"),
+        ("1.0641621351242065", "1e300", "value that is not finite"),
+        ("1.0641621351242065", "-1.06", "negative extent"),
+        ("  311:\n", "  car:\n", "broken yaml"),
+        ("vehicles:\n  311:\n", "vehicles: 3\nothers:\n  311:\n", "broken yaml"),
+        (PUBLISHED, "[" * 5000, "broken yaml"),
+        (PUBLISHED, "", "broken yaml"),
+    ],
+)
+def test_what_is_wrong_with_a_yaml_file_can_be_counted_by_its_reason(
+    folder: Path, old: str, new: str, reason: str
+) -> None:
+    assert old in PUBLISHED
+    (folder / "650" / "000070.yaml").write_text(PUBLISHED.replace(old, new))
+    with pytest.raises(Opv2vError, match=r"650/000070\.yaml") as caught:
+        read_scene(folder).frame(0)
+    assert caught.value.reason == reason
+
+
+def test_what_a_frame_lacks_is_noted_with_the_file(folder: Path) -> None:
+    write_pcd(folder / "650" / "000072.pcd", np.zeros((0, 4), np.float32))
+    notes = read_scene(folder).read(1).notes
+    assert [(note.reason, note.where) for note in notes] == [
+        ("empty cloud", str(folder / "650" / "000072.pcd")),
+        ("agent without files at a tick", str(folder / "99" / "000072.yaml")),
+    ]
+
+
+def test_an_object_free_frame_is_read_and_noted(folder: Path) -> None:
+    for agent in read_scene(folder).agents:
+        (folder / agent / "000070.yaml").write_text(PUBLISHED.split("vehicles:")[0] + "vehicles: {}\n")
+    reading = read_scene(folder).read(0)
+    assert [agent.boxes.shape for agent in reading.frame.agents] == [(0, 7)] * 4
+    assert [note.reason for note in reading.notes] == ["frame without objects"]
+
+
+def test_a_missing_cloud_is_refused_and_not_taken_for_a_missing_agent(folder: Path) -> None:
+    (folder / "650" / "000070.pcd").unlink()
+    with pytest.raises(PcdError, match=r"650/000070\.pcd"):
+        read_scene(folder).frame(0)
+
+
 def test_a_yaml_file_cut_short_is_refused_by_name(folder: Path) -> None:
     path = folder / "650" / "000070.yaml"
     path.write_text(PUBLISHED[:100])
