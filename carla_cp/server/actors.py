@@ -12,6 +12,7 @@ from carla_cp.geometry import Pose, matrix_from_pose, pose_from_matrix
 from carla_cp.server import physics
 from carla_cp.server.blueprints import Blueprint
 from carla_cp.server.lights import Light
+from carla_cp.server.limits import DEFAULT_KMH
 from carla_cp.server.physics import Body, Model
 from carla_cp.server.sensors import Reader
 from carla_cp.server.snapshot import (
@@ -35,8 +36,6 @@ from carla_cp.server.wire import (
 )
 
 Matrix = npt.NDArray[np.float64]
-
-SPEED_LIMIT_KMH = 50.0
 
 
 def matrix_of(pose: Transform) -> Matrix:
@@ -164,6 +163,7 @@ class Vehicle(Solid):
     constant: Vector | None = None  # velocity in its own frame [m/s]
     view: LightView = field(default_factory=LightView)
     lamps: int = 0
+    limit_kmh: float = DEFAULT_KMH
 
     def drive(self, dt: float) -> None:
         """One step under its driver's inputs."""
@@ -184,7 +184,7 @@ class Vehicle(Solid):
         if not self.control.manual_gear_shift:
             gear = 0 if not self.body.moving else (-1 if self.body.speed < 0 else 1)
         shown = replace(self.control, gear=gear)
-        return vehicle_record(self.id, self.motion, shown, SPEED_LIMIT_KMH, self.view)
+        return vehicle_record(self.id, self.motion, shown, self.limit_kmh, self.view)
 
 
 @dataclass(slots=True, eq=False)

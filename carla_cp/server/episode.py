@@ -87,6 +87,7 @@ class Episode:
         if isinstance(actor, Solid) and parent is None:
             self._check_free(actor)
             self.stand(actor)
+            self._limit(actor)
         self._admit(actor)
         return actor
 
@@ -105,6 +106,10 @@ class Episode:
         if isinstance(actor, (Vehicle, Walker)):
             self.map.ground.stand(actor.body)
             actor.settle_on_ground()
+
+    def _limit(self, actor: Solid) -> None:
+        if isinstance(actor, Vehicle):
+            actor.limit_kmh = self.map.limits.at(actor.body.x, actor.body.y, actor.body.z)
 
     def destroy(self, actor_id: int) -> bool:
         """Whether there was such an actor that can go; what was attached to it stays where it is."""
@@ -145,7 +150,9 @@ class Episode:
             actor.settle(dt)
         for other in self.actors.values():
             other.follow()
-        self._look_at_lights([actor for actor in moved if isinstance(actor, Vehicle)])
+        vehicles = [actor for actor in moved if isinstance(actor, Vehicle)]
+        self._look_at_lights(vehicles)
+        self._look_at_signs(vehicles)
 
     def _collide(self) -> None:
         solids = [actor for actor in self.solids() if actor.collides and actor.parent is None]
@@ -175,6 +182,12 @@ class Episode:
                 vehicle.view = LightView(RED)
             else:
                 vehicle.view = LightView(self.lights[zone].state, True, self._light_ids[zone])
+
+    def _look_at_signs(self, vehicles: list[Vehicle]) -> None:
+        places = np.array([(v.body.x, v.body.y, v.body.yaw) for v in vehicles]).reshape(-1, 3)
+        limits = self.map.limits.after(places, [vehicle.limit_kmh for vehicle in vehicles])
+        for vehicle, limit in zip(vehicles, limits, strict=True):
+            vehicle.limit_kmh = limit
 
     # --------------------------------------------------------------------------------------------- what others see
 

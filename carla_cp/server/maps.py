@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from carla_cp.server.ground import Ground
+from carla_cp.server.limits import SpeedLimits
 from carla_cp.server.opendrive import Mended, OpenDriveError, mend, try_out
 from carla_cp.server.physics import Body
 from carla_cp.server.raycast import RayCaster
@@ -55,6 +56,7 @@ class LoadedMap:
     opendrive: str
     carla_map: carla.Map
     field: RoadField
+    limits: SpeedLimits
     caster: RayCaster
     ground: Ground
     obstacles: tuple[Body, ...]
@@ -69,7 +71,7 @@ def load_map(name: str, opendrive: str, source: str | None = None) -> LoadedMap:
         mended = mend(opendrive)
         try_out(mended.text)
         carla_map = carla.Map(name, mended.text)
-        field = RoadField(carla_map)
+        field, limits = RoadField(carla_map), SpeedLimits(carla_map, mended.text)
         town = build_town(carla_map, mended.text)
     except (OpenDriveError, RuntimeError, ValueError, LookupError, SyntaxError) as error:
         raise MapError(f"map {source}: not a usable OpenDRIVE map: {error}") from error
@@ -77,7 +79,7 @@ def load_map(name: str, opendrive: str, source: str | None = None) -> LoadedMap:
     boxes = tuple(_obstacle(row.tolist()) for row in town.obstacles)
     places = np.array([(box.x, box.y, np.hypot(box.length, box.width) / 2) for box in boxes]).reshape(-1, 3)
     caster, ground = RayCaster(town.mesh, _RAY_THREADS), Ground(town.mesh, field.level)
-    return LoadedMap(name, mended.text, carla_map, field, caster, ground, boxes, places, mended)
+    return LoadedMap(name, mended.text, carla_map, field, limits, caster, ground, boxes, places, mended)
 
 
 def _tell(source: str, mended: Mended) -> None:
