@@ -1,4 +1,4 @@
-"""AP and message bytes on OPV2V folders: evaluate.py DATA --checkpoint C --codec X@B --out F.json
+"""AP and message bytes on folders of data: evaluate.py DATA --checkpoint C --codec X@B --out F.json
 
 Every row, that is every combination of --codec, --fusion, --noise and --delay, sees the same frames. Each agent but the
 ego encodes its view to bytes; what the ego decodes is fused. The truth is the same for all rows: with the protocol
@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from arguments import existing_folder, natural, out_file, positive
+from arguments import natural, out_file, positive
 from evaluation import FEATURES, THRESHOLDS, Equipment, Job, Outcome, Row, Tally, evaluate
 from evaluation_options import add_protocol_options, protocol_from
 from evaluation_summary import rows_of, setting_of
@@ -27,8 +27,8 @@ from results import TABLE_NOISES, write_results
 from tqdm import tqdm
 
 from carla_cp.codecs import CODECS, CodecError, parse_choice
+from carla_cp.datasets import FORMATS, DatasetError, open_dataset
 from carla_cp.metrics.protocol import EvaluationProtocol
-from carla_cp.opv2v import Opv2vError, PcdError, read_scene
 from carla_cp.perception.checkpoint import CONFIG, trained_rules
 from carla_cp.perception.config import CheckpointError, load_config
 from carla_cp.perception.fusion import RULES
@@ -54,28 +54,18 @@ def make_rows(
 
 
 def find_jobs(options: argparse.Namespace, rows: tuple[Row, ...]) -> list[Job]:
-    """One job per scene; with --frames only so many, evenly spaced over all."""
-    folders = sorted({path.parent for path in options.data.rglob("data_protocol.yaml")})
-    folders = [folder for folder in folders if not folder.name.startswith(".")]
-    if not folders:
-        raise Opv2vError(f"{options.data}: holds no OPV2V scene; make some with tools/generate_data.py")
-    index = [(folder, number) for folder in folders for number in range(len(read_scene(folder)))]
-    if options.frames and options.frames < len(index):
-        index = [index[round(k * (len(index) - 1) / max(options.frames - 1, 1))] for k in range(options.frames)]
-    numbers: dict[Path, list[int]] = {}
-    for folder, number in index:
-        numbers.setdefault(folder, []).append(number)
+    """One job per scene; with --frames only so many, evenly spaced over all. Raises DatasetError."""
+    dataset = open_dataset(options.data, options.format)
+    chosen = list(range(len(dataset)))
+    if options.frames and options.frames < len(dataset):
+        chosen = [round(k * (len(dataset) - 1) / max(options.frames - 1, 1)) for k in range(options.frames)]
+    numbers: dict[str, list[int]] = {}
+    for scene, number in map(dataset.locate, chosen):
+        numbers.setdefault(scene.name, []).append(number)
     return [
-        Job(
-            folder,
-            str(folder.relative_to(options.data)),
-            tuple(some),
-            options.checkpoint,
-            rows,
-            options.agreed,
-            options.seed,
-        )
-        for folder, some in numbers.items()
+        Job(scene, tuple(numbers[scene.name]), options.checkpoint, rows, options.agreed, options.seed)
+        for scene in dataset.scenes
+        if scene.name in numbers
     ]
 
 
@@ -125,7 +115,10 @@ def markdown(result: dict[str, Any]) -> str:
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=existing_folder, help="folder with OPV2V scenes, at any depth")
+    parser.add_argument(
+        "data", type=Path, help="folder with OPV2V, V2XSet or V2V4Real scenes at any depth, or DAIR-V2X-C's"
+    )
+    parser.add_argument("--format", choices=FORMATS, default="auto", help="of DATA (default: told by what lies there)")
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--codec", action="append", metavar="NAME[@BUDGET]")
     parser.add_argument(
@@ -234,14 +227,16 @@ def run(options: argparse.Namespace, command: str) -> None:
         write_results([result], options.table)
     print(markdown(result))
     for line in outcome.skipped:
-        print(f"evaluate: skipped {line}", file=sys.stderr)
+        print(f"evaluate: left out {line}", file=sys.stderr)
+    for reason, times in sorted(outcome.noticed.items()):
+        print(f"evaluate: noticed {times} x {reason}", file=sys.stderr)
 
 
 def main() -> None:
     """Exit status 2 and one line for bad input, 130 when interrupted."""
     try:
         run(parse(), " ".join(["python", "tools/evaluate.py", *sys.argv[1:]]))
-    except (CheckpointError, CodecError, NoiseError, Opv2vError, PcdError, OSError) as error:
+    except (CheckpointError, CodecError, NoiseError, DatasetError, OSError) as error:
         print(f"evaluate: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:

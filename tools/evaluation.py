@@ -7,6 +7,7 @@ frame where there are no older ones), while the ego's data and the truth are cur
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
@@ -20,10 +21,11 @@ from pose_noise import PoseNoise
 from carla_cp.codecs import Codec, load_codec
 from carla_cp.codecs.base import Silent
 from carla_cp.codecs.bitstream import Header, pack, unpack
+from carla_cp.datasets import DatasetError, SceneSource
 from carla_cp.lifeline import end_with_parent
 from carla_cp.metrics.detection import Matches, frames_of, match
 from carla_cp.metrics.protocol import EvaluationProtocol
-from carla_cp.opv2v import Opv2vError, PcdError, Scene, read_scene
+from carla_cp.opv2v import Note
 from carla_cp.perception.checkpoint import load_detector
 from carla_cp.perception.detector import Detector, View
 from carla_cp.types import AgentFrame, AgentName, CodecChoice, Detections, Frame, ObjectClass, Perceived, Shared, Stage
@@ -46,8 +48,7 @@ class Row:
 class Job:
     """What one worker does: some frames of one scene."""
 
-    scene: Path
-    name: str  # of the scene, for the noise
+    scene: SceneSource
     frames: tuple[int, ...]
     checkpoint: Path
     rows: tuple[Row, ...]
@@ -72,6 +73,7 @@ class Outcome:
     scenes: list[str] = field(default_factory=list)  # of each frame that counted
     agents: list[int] = field(default_factory=list)  # how many took part in it
     skipped: list[str] = field(default_factory=list)  # frame and reason
+    noticed: Counter[str] = field(default_factory=Counter)  # what else was amiss in frames that counted
 
     def add(self, other: Outcome) -> None:
         """Puts another's frames behind these."""
@@ -82,6 +84,7 @@ class Outcome:
         self.scenes += other.scenes
         self.agents += other.agents
         self.skipped += other.skipped
+        self.noticed.update(other.noticed)
 
 
 class Equipment:
@@ -95,6 +98,11 @@ class Equipment:
         self.codecs: dict[str, Codec[Any]] = {
             name: load_codec(name, checkpoint) for name in {row.choice.name for row in rows}
         }
+
+    @property
+    def wants_boxes(self) -> bool:
+        """Whether a row needs what agents detect by themselves."""
+        return any(codec.tap is Stage.BOXES for codec in self.codecs.values())
 
     def effective(self, row: Row) -> Row:
         """The row without what makes no difference to it: to silence neither rule nor noise nor delay does."""
@@ -111,11 +119,7 @@ class Seen:
     index: int
     frame: Frame
     views: dict[AgentName, View]
-
-    @staticmethod
-    def of(index: int, frame: Frame, detector: Detector) -> Seen:
-        """The views of all agents; nothing is computed yet."""
-        return Seen(index, frame, {agent.sweep.agent: detector.view(agent.sweep) for agent in frame.agents})
+    notes: tuple[Note, ...]
 
 
 class FrameRun:
@@ -146,7 +150,7 @@ class FrameRun:
     def detect(self, row: Row) -> Detections:
         """What the ego finds."""
         detector = self._equipment.detectors[row.fusion]
-        ego = self._believing(row, self._now, self.members[0]).of(detector)
+        ego = _for(detector, self._believing(row, self._now, self.members[0]))
         heard = []
         for agent in self._partners(row):
             shared = self._message(row, agent)[1]
@@ -167,7 +171,7 @@ class FrameRun:
         key = (row.choice, detector.tap, seen.index, name)
         if key not in self._messages:
             codec, budget = self._equipment.codecs[row.choice.name], row.choice.budget_bytes
-            payload = codec.encode(seen.views[name].of(detector), budget, None)
+            payload = codec.encode(_for(detector, seen.views[name]), budget, None)
             if budget is not None and len(payload) > budget:
                 raise AssertionError(f"{row.choice.label} sent more than its budget")
             self._messages[key] = len(payload), codec.decode(payload) if payload else None
@@ -178,7 +182,7 @@ class FrameRun:
         view = seen.views[name]
         if row.noise.kind == "none" or (row.noise.spares_ego and name == self.members[0].sweep.agent):
             return view
-        pose = row.noise.believed(agent.sweep.world_from_lidar, self._job.seed, self._job.name, seen.index, name)
+        pose = row.noise.believed(agent.sweep.world_from_lidar, self._job.seed, self._job.scene.name, seen.index, name)
         return view.believing(pose)
 
     def _match(self, found: Detections) -> tuple[Matches, ...]:
@@ -186,6 +190,11 @@ class FrameRun:
         counted = self._job.protocol.found(found, ego.sensor_height_m, self._config)
         seen = Perceived(ego.time_us, self._now.views[ego.agent].world_from_agent, counted, *self._truth)
         return tuple(match(frames_of([seen], label)[0], THRESHOLDS) for label in ObjectClass)
+
+
+def _for(detector: Detector, view: View) -> View:
+    """The view for a detector of the same trunk; its boxes are kept where they are that detector's already."""
+    return view if view.detector is detector else view.of(detector)
 
 
 def _on_the_wire(shared: Shared, view: View) -> Any:
@@ -198,30 +207,33 @@ def run_job(job: Job) -> Outcome:
     """What the job's frames gave; one that cannot be read is left out and named."""
     torch.set_num_threads(1)  # else the result would depend on the machine
     equipment = Equipment(job.checkpoint, job.rows)
-    scene = read_scene(job.scene)
     outcome = Outcome([Tally() for _ in job.rows])
     delays = sorted({0, *(row.delay for row in job.rows)})
     known: dict[int, Seen] = {}
     for index in job.frames:
         known = {number: seen for number, seen in known.items() if number >= index - delays[-1]}
         try:
-            past = {delay: _seen(scene, max(index - delay, 0), known, equipment) for delay in delays}
-        except (Opv2vError, PcdError) as error:
-            outcome.skipped.append(f"{job.name} frame {index}: {error}")
+            past = {delay: _seen(job.scene, max(index - delay, 0), known, equipment) for delay in delays}
+        except DatasetError as error:
+            outcome.skipped.append(f"{job.scene.name} frame {index}: {error}")
             continue
         run = FrameRun(equipment, job, past[0], past)
         run.add_to(outcome.tallies)
-        outcome.scenes.append(job.name)
+        outcome.scenes.append(job.scene.name)
         outcome.agents.append(len(run.members))
+        outcome.noticed.update(note.reason for note in past[0].notes)
     return outcome
 
 
-def _seen(scene: Scene, index: int, known: dict[int, Seen], equipment: Equipment) -> Seen:
+def _seen(scene: SceneSource, index: int, known: dict[int, Seen], equipment: Equipment) -> Seen:
     if index not in known:
-        seen = Seen.of(index, scene.frame(index), equipment.detectors[None])
-        for view in seen.views.values():
-            _ = view.heat  # before the view is copied: copies share only what is there
-        known[index] = seen
+        reading, detector = scene.read(index), equipment.detectors[None]
+        views = {agent.sweep.agent: detector.view(agent.sweep) for agent in reading.frame.agents}
+        for view in views.values():  # before a view is copied: copies share only what is there
+            _ = view.heat
+            if equipment.wants_boxes:
+                _ = view.boxes
+        known[index] = Seen(index, reading.frame, views, reading.notes)
     return known[index]
 
 

@@ -73,6 +73,7 @@ def setting_of(outcome: Outcome, protocol: EvaluationProtocol) -> dict[str, obje
         "scenes": len(set(outcome.scenes)),
         "agents": {str(agents): frames for agents, frames in sorted(Counter(outcome.agents).items())},
         "skipped": outcome.skipped,
+        "noticed": dict(sorted(outcome.noticed.items())),
         "protocol": asdict(protocol),
     }
 

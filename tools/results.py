@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ from arguments import out_file
 from matplotlib import style
 from matplotlib.figure import Figure
 
+from carla_cp.perception.checkpoint import WEIGHTS
 from carla_cp.perception.fusion import RULES
+from carla_cp.perception.presets import PRESETS
 from carla_cp.report.plots import PALETTE, STYLE
 from carla_cp.whole import write_whole
 
@@ -67,11 +69,12 @@ def name_of(row: dict[str, Any]) -> str:
     return f"{row['label']}" + (f", {row['fusion']}" if row["fusion"] else "")
 
 
-def table(results: Sequence[dict[str, Any]], picture: str) -> str:
-    """RESULTS.md."""
+def table(results: Sequence[dict[str, Any]], picture: str, trained: Collection[str] = ()) -> str:
+    """RESULTS.md; `trained` names the detectors that have weights."""
     parts = ["# Results", "", *_protocol(results[0]), ""]
     for result in results:
         parts += _section(result)
+    parts += _others({result["checkpoint"] for result in results}, trained)
     parts += [f"![AP@0.7 against pose noise]({picture})", "", "## How this was made", ""]
     for result in results:
         parts += [f"`{result['command']}`", "", f"Commit {result['commit']}, {result['machine']}.", ""]
@@ -131,6 +134,13 @@ def _section(result: dict[str, Any]) -> list[str]:
         if rule not in known:
             rows.append(f"| {rule} | {'not trained | ' * len(heads)}- |")
     return [*rows, "", *_near_and_far(result, lines), *_delays(result)]
+
+
+def _others(shown: Collection[str], trained: Collection[str]) -> list[str]:
+    """The detectors that the table says nothing of."""
+    missing = [name for name in PRESETS if name not in shown]
+    rows = [f"| {name} | {'trained, not evaluated here' if name in trained else 'not trained'} |" for name in missing]
+    return ["| other detectors | |", "|---|---|", *rows, ""] if rows else []
 
 
 def _with_interval(row: dict[str, Any] | None, iou: str) -> str:
@@ -227,7 +237,8 @@ def write_results(results: Sequence[dict[str, Any]], path: Path) -> None:
     """The table, and the picture beside it under the same name."""
     picture = path.with_suffix(".png")
     draw(results, picture)
-    write_whole(path, table(results, picture.name))
+    trained = {weights.parent.name for weights in path.parent.glob(f"*/{WEIGHTS}")}
+    write_whole(path, table(results, picture.name, trained))
 
 
 def main() -> None:

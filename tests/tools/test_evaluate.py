@@ -96,7 +96,7 @@ def test_one_frame_is_the_first(checkpoint: Path, tmp_path: Path) -> None:
 
 def test_bad_input_is_named(checkpoint: Path, tmp_path: Path) -> None:
     base = [str(tmp_path), "--out", "x"]
-    with pytest.raises(evaluate.Opv2vError, match="holds no OPV2V scene; make some"):
+    with pytest.raises(evaluate.DatasetError, match="holds no scene"):
         evaluate.run(evaluate.parse([*base, "--checkpoint", str(checkpoint), "--codec", "none"]), "")
     with pytest.raises(evaluate.CodecError, match="oracle"):
         evaluate.run(evaluate.parse([*base, "--checkpoint", str(checkpoint), "--codec", "oracle"]), "")

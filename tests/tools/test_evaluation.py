@@ -11,6 +11,7 @@ import pytest
 
 from carla_cp.codecs import load_codec, parse_choice
 from carla_cp.metrics.protocol import OURS
+from carla_cp.opv2v import read_scene
 from carla_cp.types import ObjectClass
 from tests.perception.synthetic import make_frame, write
 from tests.tools.claims import load_tool, save_claimer
@@ -36,7 +37,7 @@ def make_row(codec: str, noise: str = "none", delay: int = 0, on: str = "all") -
 
 
 def play(checkpoint: Path, scene: Path, rows: list[Any], frames: tuple[int, ...] = (0, 1, 2), **more: Any) -> Any:
-    return evaluation.run_job(evaluation.Job(scene, scene.name, frames, checkpoint, tuple(rows), **more))
+    return evaluation.run_job(evaluation.Job(read_scene(scene), frames, checkpoint, tuple(rows), **more))
 
 
 def found_scores(tally: Any) -> list[list[float]]:
