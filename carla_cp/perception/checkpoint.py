@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from carla_cp.perception.backbone import lay_channels_last
 from carla_cp.perception.config import CheckpointError, load_config
 from carla_cp.perception.detector import Detector
 from carla_cp.perception.folding import fold_batch_norms
@@ -37,7 +38,7 @@ def load_detector(
         torch.set_num_threads(threads)
     detector = load_trainable(checkpoint, fusion)
     fold_batch_norms(detector.eval())
-    detector.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    lay_channels_last(detector)
     return detector.to(device)
 
 

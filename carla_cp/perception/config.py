@@ -11,7 +11,7 @@ from carla_cp.types import GridSpec, ObjectClass
 from carla_cp.whole import write_whole
 
 SCHEMA = 1
-ENCODERS = ("pillars", "vfe")
+ENCODERS = ("pillars", "vfe", "sparse")
 HEADS = ("centre", "anchors")
 BACKBONES = ("plain", "residual")
 SHRINKS = ("conv", "double", "none")
@@ -58,7 +58,7 @@ class DetectorConfig:
 
     grid: GridSpec = field(default_factory=GridSpec)
     encoder: str = "pillars"  # a name of `encoders.ENCODERS`
-    points_per_pillar: int = 16
+    points_per_pillar: int = 16  # or per voxel
     max_pillars: int = 0  # of encoder vfe: those entered first; 0: all
     network_z_m: float = 0.0  # height above the road of the origin in which vfe and anchors measure z
     voxel_height_m: float = 0.1  # of encoder sparse; its voxels are an eighth of a pillar wide

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from carla_cp.geometry import relative, transform_boxes, transform_points
 from carla_cp.perception.anchors import AnchorHead
-from carla_cp.perception.backbone import Backbone
+from carla_cp.perception.backbone import Backbone, lay_channels_last
 from carla_cp.perception.config import DetectorConfig
 from carla_cp.perception.encoders import make_encoder
 from carla_cp.perception.fusion import Member, Team, ego_member, is_roadside, make_rule, plane_theta, warp
@@ -31,6 +31,7 @@ class Detector(nn.Module):
         """Layers of the given widths, untrained."""
         super().__init__()
         self.config = config
+        self.counts_itself = False  # keeps points and boxes on the ego's own vehicle, as OpenCOOD's evaluation does
         self.pillar_net = make_encoder(config)
         self.backbone = Backbone(config)
         self.fusion = make_rule(config.fusion, config)
@@ -38,7 +39,7 @@ class Detector(nn.Module):
         if config.head == "centre":  # an anchor head's own score is its heat
             self.own_heat = nn.Conv2d(config.bev_channels, len(config.classes), 1)
             nn.init.constant_(self.own_heat.bias, HEAT_BIAS)  # type: ignore[arg-type]
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        lay_channels_last(self)
 
     @property
     def device(self) -> torch.device:
@@ -112,6 +113,21 @@ class Detector(nn.Module):
         boxes = [item for item in shared if item.stage is Stage.BOXES]
         return found if not boxes else self._merge_boxes(ego, found, boxes)
 
+    @torch.no_grad()
+    def finish_projected(self, ego: View, shared: Sequence[Shared]) -> Detections:
+        """The ego's detections with the points of others, each cloud encoded by itself in the ego's grid, then fused.
+
+        OpenCOOD's default ("proj_first"): senders that know the ego's pose, and no feature that is resampled. Raises
+        ValueError for anything but points.
+        """
+        members = []
+        for item in shared:
+            view = View(self, ego.sweep, self._moved_points(ego, item))
+            age_s = (ego.sweep.time_us - item.time_us) / 1e6
+            of_sender = [replace(own, roadside=is_roadside(item.sender), age_s=age_s) for own in view.members]
+            members.append(of_sender)
+        return self.read(self.fuse(_teams(ego.members, members)))
+
     def read(self, fused: Tensor) -> Detections:
         """The boxes in a fused feature (C, H, W), without one on the agent's own vehicle."""
         return self._beyond_body(self.head.decode(self.raw_heads(fused[None])))
@@ -119,18 +135,21 @@ class Detector(nn.Module):
     def _beyond_body(self, found: Detections) -> Detections:
         """Partners see the ego's own vehicle, which is no object to it; and boxes must have their centre in range."""
         half = (self.config.grid.half_length_m, self.config.grid.half_width_m)
-        keep = ~on_own_body(found.boxes, self.config) & (np.abs(found.boxes[:, :2]) <= half).all(axis=1)
+        keep = (np.abs(found.boxes[:, :2]) <= half).all(axis=1)
+        if not self.counts_itself:
+            keep &= ~on_own_body(found.boxes, self.config)
         return Detections(found.boxes[keep], found.scores[keep], found.labels[keep])
 
     def _merge_points(self, ego: View, shared: Sequence[Shared]) -> PointArray:
-        clouds = [ego.points]
-        for item in shared:
-            if item.points is None or item.points.ndim != 2 or item.points.shape[1] != 4:
-                raise ValueError(f"points of {item.sender} must be (N, 4)")
-            moved = item.points.astype(np.float32)
-            moved[:, :3] = transform_points(_ego_from(ego, item), item.points[:, :3].astype(np.float64))
-            clouds.append(moved[~on_own_body(moved, self.config)])
-        return np.concatenate(clouds)
+        return np.concatenate([ego.points, *(self._moved_points(ego, item) for item in shared)])
+
+    def _moved_points(self, ego: View, item: Shared) -> PointArray:
+        """A sender's points (N, 4) in the ego's agent frame."""
+        if item.points is None or item.points.ndim != 2 or item.points.shape[1] != 4:
+            raise ValueError(f"points of {item.sender} must be (N, 4)")
+        moved = item.points.astype(np.float32)
+        moved[:, :3] = transform_points(_ego_from(ego, item), item.points[:, :3].astype(np.float64))
+        return moved if self.counts_itself else moved[~on_own_body(moved, self.config)]
 
     @torch.no_grad()
     def _members(self, ego: View, item: Shared) -> tuple[Member, ...]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from carla_cp.perception.config import DetectorConfig
 from carla_cp.perception.pillars import Encoder, PillarNet, PillarPoints
+from carla_cp.perception.sparse import SparseEncoder
 from carla_cp.perception.vfe import PillarVfe
 from carla_cp.types import PointArray
 
 ENCODERS: dict[str, type[Encoder]] = {
     "pillars": PillarNet,
     "vfe": PillarVfe,
+    "sparse": SparseEncoder,
 }
 
 

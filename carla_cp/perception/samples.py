@@ -12,9 +12,10 @@ from torch import Tensor
 
 from carla_cp.geometry import matrix_from_pose, transform_boxes
 from carla_cp.perception.config import DetectorConfig
+from carla_cp.perception.encoders import group_cloud
 from carla_cp.perception.fusion import plane_theta
 from carla_cp.perception.head import Targets, make_targets
-from carla_cp.perception.pillars import PillarPoints, agent_points, group_points
+from carla_cp.perception.pillars import PillarPoints, agent_points
 from carla_cp.perception.truth import agent_from_world
 from carla_cp.types import AgentFrame, FloatArray, Frame, GridSpec, IntArray, Pose
 
@@ -91,7 +92,7 @@ def _augment(agent: AgentFrame, config: DetectorConfig, turn: float, mirror: Flo
         transform_boxes(change, boxes),
         agent.ids,
         agent.labels,
-        group_points(points, config.grid, config.points_per_pillar),
+        group_cloud(points, config),
         change @ agent_from_world(agent),
     )
 
