@@ -1,7 +1,11 @@
-"""Motion in the plane: vehicles as kinematic bicycles, pedestrians as points that go where they want.
+"""Motion over ground: vehicles as kinematic bicycles, pedestrians as points that go where they want.
 
 The longitudinal model a = gain * throttle^2.45 * exp(-v / 22) - drag and the effective wheel angle of 40 degrees at
-full steering are fits to CARLA's cars. CARLA itself reports 70 degrees, which a bicycle model must not use.
+full steering are fits to CARLA's cars. CARLA itself reports 70 degrees, which a bicycle model must not use. For its
+other classes CARLA publishes no figures ("not really known", carla-simulator/carla#1500). Theirs are chosen within
+what holds for real ones: brakes above the least that UN R13 (trucks, buses: 5.0 m/s^2) and UN R13-H (cars: 6.43) ask
+for, turning circles within the 12.5 m radius of Directive 97/27/EC, top speeds at the limiters of Directive 92/6/EEC
+(trucks 90 km/h, buses 100 km/h), a cyclist's brake short of going over the bars.
 """
 
 from __future__ import annotations
@@ -16,7 +20,6 @@ _POWER, _FADE_MPS, _DRAG, _BRAKE, _HAND_BRAKE = 2.45, 22.0, 0.5, 7.5, 6.0
 _GRIP = 12.0  # [m/s^2] sideways, by which a turn is limited; CARLA's tyres (friction 3.5) hold what its drivers ask for
 _SLIDE = 8.0  # [m/s^2] by which a slide ends
 _GRAVITY = 9.81
-_TOP_MPS = 50.0
 _WALK_TOP_MPS = 12.0
 
 
@@ -27,6 +30,7 @@ class Model:
     gain: float  # [m/s^2] at full throttle and standstill
     brake: float  # factor on the full brake
     wheelbase: float  # [m]
+    top: float = 50.0  # [m/s]
 
     @property
     def rear(self) -> float:
@@ -36,11 +40,12 @@ class Model:
 
 _GAINS = {"car": 7.61, "van": 5.5, "truck": 3.5, "bus": 3.0, "motorcycle": 8.0, "bicycle": 3.0}
 _BRAKES = {"car": 1.0, "van": 0.95, "truck": 0.8, "bus": 0.8, "motorcycle": 1.0, "bicycle": 0.7}
+_TOPS_MPS = {"car": 50.0, "van": 45.0, "truck": 25.0, "bus": 27.8, "motorcycle": 50.0, "bicycle": 12.0}
 
 
 def model_of(kind: str, length: float) -> Model:
     """The model of a kind of vehicle of this length."""
-    return Model(_GAINS[kind], _BRAKES[kind], 0.6 * length)
+    return Model(_GAINS[kind], _BRAKES[kind], 0.6 * length, _TOPS_MPS[kind])
 
 
 @dataclass(slots=True)
@@ -99,7 +104,7 @@ def next_speed(speed: float, control: VehicleControl, model: Model, dt: float, p
     speed += ((-pull if control.reverse else pull) - _GRAVITY * math.sin(pitch) * math.cos(pitch)) * dt
     resist = _DRAG + _BRAKE * model.brake * control.brake + (_HAND_BRAKE if control.hand_brake else 0.0)
     slower = max(abs(speed) - resist * dt, 0.0)
-    return math.copysign(min(slower, _TOP_MPS), speed) if slower else 0.0
+    return math.copysign(min(slower, model.top), speed) if slower else 0.0
 
 
 def move(body: Body, yaw_rate: float, rear: float, dt: float) -> None:

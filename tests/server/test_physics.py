@@ -110,3 +110,83 @@ def test_ackermann_control_reaches_its_speed() -> None:
     for _ in range(100):
         drive(car, controlled(AckermannControl(), car.speed, CAR, DT), CAR, DT)
     assert car.speed == 0.0
+
+
+CLASSES = {  # length and width [m] of the longest of each class
+    "car": (6.27, 2.39),
+    "van": (6.36, 2.35),
+    "truck": (8.47, 2.89),
+    "bus": (10.27, 3.94),
+    "motorcycle": (2.36, 0.87),
+    "bicycle": (1.84, 0.86),
+}
+
+
+def stopping_distance(kind: str, speed: float) -> float:
+    vehicle, model = body(speed), model_of(kind, CLASSES[kind][0])
+    while vehicle.speed > 0.0:
+        drive(vehicle, VehicleControl(brake=1.0), model, 0.01)
+    return vehicle.x
+
+
+@pytest.mark.parametrize(
+    ("kind", "least", "most"),
+    [("car", 6.43, 9.0), ("van", 6.43, 9.0), ("truck", 5.0, 7.5), ("bus", 5.0, 7.5), ("motorcycle", 5.8, 9.0)],
+)
+def test_full_brakes_stop_each_class_as_its_regulation_asks(kind: str, least: float, most: float) -> None:
+    mean = 15.0**2 / (2 * stopping_distance(kind, 15.0))
+    assert least < mean < most
+
+
+def test_a_cyclist_stops_within_the_limit_of_going_over_the_bars() -> None:
+    assert 3.0 < 6.0**2 / (2 * stopping_distance("bicycle", 6.0)) < 6.0
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_every_class_turns_within_the_circle_of_its_kind(kind: str) -> None:
+    (length, width), model = CLASSES[kind], model_of(kind, CLASSES[kind][0])
+    vehicle, corners = body(), []
+    for _ in range(3000):
+        vehicle.speed = 1.5
+        drive(vehicle, VehicleControl(steer=1.0), model, 0.02)
+        cos, sin = math.cos(vehicle.yaw), math.sin(vehicle.yaw)
+        corners.append((vehicle.x + length / 2 * cos + width / 2 * sin, vehicle.y + length / 2 * sin - width / 2 * cos))
+    across = max(y for _, y in corners) - min(y for _, y in corners)
+    assert length < across < 2 * (12.5 if kind in ("truck", "bus") else 9.0)
+
+
+@pytest.mark.parametrize(("kind", "least", "most"), [("truck", 85, 91), ("bus", 85, 101), ("bicycle", 35, 45)])
+def test_limiters_and_legs_end_acceleration(kind: str, least: float, most: float) -> None:
+    speed, model = 0.0, model_of(kind, CLASSES[kind][0])
+    for _ in range(3000):
+        speed = next_speed(speed, VehicleControl(throttle=1.0), model, DT)
+    assert least < 3.6 * speed < most
+
+
+def test_classes_accelerate_in_the_order_of_their_power() -> None:
+    def seconds(kind: str) -> float:
+        speed, model, time_s = 0.0, model_of(kind, CLASSES[kind][0]), 0.0
+        while speed < 8.0:
+            speed, time_s = next_speed(speed, VehicleControl(throttle=1.0), model, DT), time_s + DT
+        return time_s
+
+    times = [seconds(kind) for kind in ("motorcycle", "car", "van", "truck", "bus")]
+    assert times == sorted(times)
+    assert times[1] < 2.0 and 3.0 < times[4] < 8.0
+
+
+def test_a_slope_pulls_a_free_car_and_a_braked_one_stays() -> None:
+    down, held, flat = 0.0, 0.0, 0.0
+    for _ in range(40):
+        down = next_speed(down, VehicleControl(), CAR, DT, pitch=-0.1)
+        held = next_speed(held, VehicleControl(brake=0.3), CAR, DT, pitch=-0.1)
+        flat = next_speed(flat, VehicleControl(), CAR, DT, pitch=-0.04)
+    assert down == pytest.approx((9.81 * math.sin(0.1) * math.cos(0.1) - 0.5) * 2.0)
+    assert (held, flat) == (0.0, 0.0)
+
+
+def test_a_car_climbs_slower_and_rolls_back_when_it_is_let_go() -> None:
+    throttle = VehicleControl(throttle=0.8)
+    uphill, level = next_speed(8.0, throttle, CAR, DT, pitch=0.1), next_speed(8.0, throttle, CAR, DT)
+    assert level - uphill == pytest.approx(9.81 * math.sin(0.1) * math.cos(0.1) * DT)
+    assert next_speed(0.0, VehicleControl(), CAR, DT, pitch=0.1) < 0.0
