@@ -38,8 +38,8 @@ def opendrive_bytes(plan: MapPlan) -> bytes:
         add_junction(network, junction)
     root = network.get_element()
     for junction in plan.junctions:
+        add_signals(root, junction)
         if junction.signalised:
-            add_signals(root, junction)
             add_controllers(root, junction)
     make_reproducible(root)
     ET.indent(root, " ")

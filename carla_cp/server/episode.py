@@ -174,7 +174,8 @@ class Episode:
         self._hits.append(_Hit(second.id, self.info(first), opposite))
 
     def _look_at_lights(self, vehicles: list[Vehicle]) -> None:
-        places = np.array([(v.body.x, v.body.y, v.body.yaw) for v in vehicles]).reshape(-1, 3)
+        rows = [(v.body.x, v.body.y, v.body.yaw, v.body.speed, v.body.length) for v in vehicles]
+        places = np.array(rows).reshape(-1, 5)
         for vehicle, zone in zip(vehicles, self.map.field.zones(places), strict=True):
             if zone == FREE:
                 vehicle.view = LightView(GREEN)

@@ -33,7 +33,7 @@ class RoadField:
         self.lights = self._zones.lights
 
     def zones(self, places: Floats) -> list[int]:
-        """For (N, 3) x, y, yaw: the index of the light whose zone each stands in, FREE, or YIELD."""
+        """For (N, 5) x, y, yaw, speed and length: the index of the light that each stands before, FREE, or YIELD."""
         return self._zones.at(places)
 
     def spawn_points(self) -> list[Transform]:

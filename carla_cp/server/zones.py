@@ -16,7 +16,9 @@ from carla_cp.server.wire import Box, Transform
 
 Floats = npt.NDArray[np.float64]
 
-_LIGHT_ZONE_M = 20.0  # before a light's stop line
+_LIGHT_ZONE_M = 30.0  # before a light's stop line, at most
+_LIGHT_GAP_M = 2.5  # that a vehicle leaves before the stop line
+_LIGHT_BRAKE_MPS2 = 4.5  # with which a vehicle can stop for a light that it has just met
 _YIELD_ZONE_M = 15.0  # before a junction without lights
 _LIGHT_TYPE = "1000001"
 _BESIDE_M = 1.7  # how far from a lane's middle a vehicle is on it
@@ -35,11 +37,15 @@ class LightPlace:
 
 
 class Zones:
-    """The stretches of lane before lights and unlit junctions. No zone reaches into a junction."""
+    """The stretches of lane before lights and unlit junctions. No zone reaches into a junction.
+
+    A light's zone is as long as a vehicle needs to stop: CARLA's TrafficManager stops at once wherever it meets a red
+    light, so a zone of one length would hold slow cars far from the line or let fast ones slip over it.
+    """
 
     def __init__(self, world_map: carla.Map) -> None:
         self.lights: list[LightPlace] = []
-        samples: list[tuple[float, float, float, float]] = []
+        samples: list[tuple[float, ...]] = []
         lit: set[tuple[int, int]] = set()
         for signal_id, marks in _light_marks(world_map):
             stops = _stops(world_map, marks)
@@ -47,27 +53,26 @@ class Zones:
                 continue
             for stop in stops:
                 zone = _before(stop, _LIGHT_ZONE_M)
-                samples += [_sample(point, len(self.lights)) for point in zone]
-                lit.update((point.road_id, point.lane_id) for point in zone[:2])
+                samples += [_sample(point, len(self.lights), away) for point, away in zone]
+                lit.update((point.road_id, point.lane_id) for point, _ in zone[:2])
             self.lights.append(_light(signal_id, marks[0], stops))
         for end in _approaches(world_map):
             if (end.road_id, end.lane_id) not in lit:
-                samples += [_sample(point, YIELD) for point in _before(end, _YIELD_ZONE_M)]
-        self._samples = np.array(samples, np.float64).reshape(-1, 4)
+                samples += [_sample(point, YIELD, -math.inf) for point, _ in _before(end, _YIELD_ZONE_M)]
+        self._samples = np.array(samples, np.float64).reshape(-1, 5)
         self._tree = cKDTree(self._samples[:, :2]) if samples else None
 
     def at(self, places: Floats) -> list[int]:
-        """For (N, 3) x, y, yaw: the index of the light whose zone each stands in, FREE, or YIELD."""
+        """For (N, 5) x, y, yaw, speed and length: the index of the light that each stands before, FREE, or YIELD."""
         if self._tree is None or not len(places):
             return [FREE] * len(places)
         found = self._tree.query(places[:, :2], k=min(4, len(self._samples)), distance_upper_bound=_BESIDE_M)
         distance, nearest = (np.reshape(part, (len(places), -1)) for part in found)
         near = distance < _BESIDE_M
-        nearest = np.where(near, nearest, 0)
-        good = near & (np.cos(self._samples[nearest, 2] - places[:, 2:3]) > _ALONG)
-        first = np.argmax(good, axis=1)
-        rows = np.arange(len(places))
-        zones = np.where(good[rows, first], self._samples[nearest[rows, first], 3], FREE)
+        samples = self._samples[np.where(near, nearest, 0)]
+        stopping = places[:, 3] ** 2 / (2.0 * _LIGHT_BRAKE_MPS2) + _LIGHT_GAP_M + places[:, 4] / 2
+        good = near & (np.cos(samples[..., 2] - places[:, 2:3]) > _ALONG) & (samples[..., 4] <= stopping[:, None])
+        zones = np.where(good.any(axis=1), samples[np.arange(len(places)), np.argmax(good, axis=1), 3], FREE)
         return [int(zone) for zone in zones]
 
 
@@ -124,26 +129,26 @@ def _approaches(world_map: carla.Map) -> list[carla.Waypoint]:
     return [found[key] for key in sorted(found)]
 
 
-def _before(stop: carla.Waypoint, reach: float) -> list[carla.Waypoint]:
-    """Waypoints on the way to a place, every metre from there on back, as far as no junction lies between."""
-    result = [] if stop.is_junction else [stop]
+def _before(stop: carla.Waypoint, reach: float) -> list[tuple[carla.Waypoint, float]]:
+    """Waypoints on the way to a place and how far from it, every metre, as far as no junction lies between."""
+    result = [] if stop.is_junction else [(stop, 0.0)]
     for metre in range(1, int(reach) + 1):
-        behind = [point for point in stop.previous(float(metre)) if not point.is_junction]
+        behind = [(point, float(metre)) for point in stop.previous(float(metre)) if not point.is_junction]
         if not behind:
             break
         result += behind
     return result
 
 
-def _sample(waypoint: carla.Waypoint, zone: int) -> tuple[float, float, float, float]:
+def _sample(waypoint: carla.Waypoint, zone: int, away: float) -> tuple[float, ...]:
     pose = waypoint.transform
-    return pose.location.x, pose.location.y, math.radians(pose.rotation.yaw), float(zone)
+    return pose.location.x, pose.location.y, math.radians(pose.rotation.yaw), float(zone), away
 
 
 def _light(signal_id: str, mark: carla.Landmark, stops: Sequence[carla.Waypoint]) -> LightPlace:
     yaw = math.radians(stops[0].transform.rotation.yaw)
     place = mark.transform.location
-    corners = np.array([_sample(stop, FREE)[:2] for stop in stops]) - (place.x, place.y)
+    corners = np.array([_sample(stop, FREE, 0.0)[:2] for stop in stops]) - (place.x, place.y)
     along = corners @ (math.cos(yaw), math.sin(yaw))
     across = corners @ (-math.sin(yaw), math.cos(yaw))
     half = (across.max() - across.min()) / 2 + stops[0].lane_width / 2

@@ -72,10 +72,21 @@ def test_inner_lanes_turn_left_outer_lanes_right_and_the_kerb_has_the_sidewalk()
     ]
 
 
-def test_approaches_that_face_each_other_show_green_together() -> None:
-    for bearings, together in (((180, 90, 0, -90), [[101, 103], [102, 104]]), ((180, 60, -60), [[101], [102], [103]])):
-        arms = [Arm(bearing, line(50), 1, 50) for bearing in bearings]
-        assert phases(star("lights", 20, arms, signalised=True).junctions[0]) == together
+def test_no_two_approaches_show_green_together() -> None:
+    arms = [Arm(bearing, line(50), 1, 50) for bearing in (180, 90, 0, -90)]
+    assert phases(star("lights", 20, arms, signalised=True).junctions[0]) == [[101], [102], [103], [104]]
+
+
+def test_a_junction_without_lights_has_a_stop_sign_a_metre_before_the_end_of_each_lane_that_leads_in() -> None:
+    arms = [Arm(bearing, line(50), lanes, 50) for bearing, lanes in ((180, 2), (90, 1), (0, 2))]
+    town = carla.Map("tee", opendrive_bytes(star("tee", 20, arms, signalised=False)).decode())
+    signs = town.get_all_landmarks_of_type("206")
+    assert sorted(sign.id for sign in signs) == ["101", "102", "103"]
+    entries = {(start.road_id, start.lane_id) for start, end in town.get_topology() if end.is_junction}
+    governed = {(s.road_id, lane) for s in signs for a, b in s.get_lane_validities() for lane in range(a, b + 1)}
+    assert governed == {entry for entry in entries if entry[0] < 100}
+    assert all(sign.s == pytest.approx(49.0) for sign in signs)
+    assert all(sign.orientation == carla.LandmarkOrientation.Positive for sign in signs)
 
 
 def test_the_bytes_do_not_depend_on_what_was_written_before() -> None:
