@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from tqdm import tqdm
-from train_detector import FrameStore
 
+from carla_cp.datasets import Dataset
 from carla_cp.geometry import relative
 from carla_cp.perception.detector import Detector
 from carla_cp.perception.fusion import plane_theta
@@ -58,11 +58,11 @@ class Features:
         return plane_theta(relative(poses[0], poses[1]), detector.config.grid)
 
 
-def features(detector: Detector, store: FrameStore, folder: Path, frames: int) -> Features:
+def features(detector: Detector, dataset: Dataset, folder: Path, frames: int) -> Features:
     """The stages of all views of `frames` evenly spaced frames, from `folder` where they lie there already."""
     target = folder / f"{detector.fingerprint:08x}-{frames}"
     if not target.is_dir():
-        _compute(detector, store, target, frames)
+        _compute(detector, dataset, target, frames)
     part = np.load(target / "views.npz")
     return Features(
         part["frames"],
@@ -75,12 +75,12 @@ def features(detector: Detector, store: FrameStore, folder: Path, frames: int) -
 
 
 @torch.no_grad()
-def _compute(detector: Detector, store: FrameStore, target: Path, frames: int) -> None:
-    count = store.rescan()
+def _compute(detector: Detector, dataset: Dataset, target: Path, frames: int) -> None:
+    count = len(dataset)
     chosen = np.unique(np.linspace(0, count - 1, min(frames, count)).astype(int))
     numbers, poses, cells, pillars, bevs = [], [], [], [], []
     for number in tqdm(chosen, desc="features", unit="frame", file=sys.stdout, mininterval=5):
-        for agent in store.frame(int(number)).agents:
+        for agent in dataset.frame(int(number)).agents:
             view = detector.view(agent.sweep)
             pose = view.world_from_agent
             numbers.append(number)

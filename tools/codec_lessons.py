@@ -20,8 +20,10 @@ from carla_cp.codecs.infocom import LATENT_LIMIT, LEVELS, SHARE, InfocomCodec, I
 from carla_cp.codecs.ranking import rank, usefulness
 from carla_cp.codecs.revqom import RevqomCodec
 from carla_cp.codecs.rvq import CodebookLearner
+from carla_cp.perception.config import CheckpointError
 from carla_cp.perception.detector import Detector
 from carla_cp.perception.fusion import warp
+from carla_cp.perception.fusion.maximum import MaxFusion
 
 HEAT_WEIGHT, BOX_WEIGHT, FEATURE_WEIGHT = 1.0, 0.5, 5.0
 COMMIT_WEIGHT, ORTHOGONALITY_WEIGHT, DECAY = 0.25, 1e-4, 0.95
@@ -80,6 +82,13 @@ def _corner(useful: npt.NDArray[np.float32], rng: np.random.Generator) -> tuple[
     return low * RASTER, high * RASTER
 
 
+def _refine(detector: Detector, joined: Tensor) -> Tensor:
+    """The fused features (B, C, H, W) of maxima over agents."""
+    if not isinstance(detector.fusion, MaxFusion):
+        raise CheckpointError(f"codecs are taught behind fusion max, not {detector.config.fusion}; give its trunk")
+    return detector.fusion.refine(joined)
+
+
 def distil(detector: Detector, batch: Lesson, rebuilt: Tensor, valid: Tensor) -> Tensor:
     """How far rebuilt windows (B, C, WINDOW, WINDOW), used where `valid`, change what the detector says.
 
@@ -88,13 +97,13 @@ def distil(detector: Detector, batch: Lesson, rebuilt: Tensor, valid: Tensor) ->
     bev, other = windows(batch.bev, batch.corners, WINDOW), windows(batch.other, batch.corners, WINDOW)
     own = windows(batch.useful, batch.corners, WINDOW)[:, None]
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        wanted = detector.raw_heads(detector.fusion(torch.maximum(other, bev)))
+        wanted = detector.raw_heads(_refine(detector, torch.maximum(other, bev)))
     target = torch.sigmoid(wanted.heat.float())
     inner = F.pad(torch.ones(WINDOW - 2 * MARGIN, WINDOW - 2 * MARGIN), (MARGIN,) * 4)
     near = F.max_pool2d(valid[:, None].float(), 3, 1, 1) * inner
     given = torch.where(valid[:, None], rebuilt.float(), 0.0)
     with torch.autocast("cpu", torch.bfloat16):
-        raw = detector.raw_heads(detector.fusion(torch.maximum(other, given)))
+        raw = detector.raw_heads(_refine(detector, torch.maximum(other, given)))
     surprise = F.binary_cross_entropy_with_logits(raw.heat.float(), target, reduction="none")
     surprise = surprise - F.binary_cross_entropy(target, target, reduction="none")
     top = target.amax(1, keepdim=True) * near

@@ -23,14 +23,13 @@ from codec_features import Features, features
 from codec_lessons import InfocomTeacher, RevqomTeacher, lesson
 from torch import nn
 from tqdm import tqdm
-from train_detector import FrameStore
 
 from carla_cp.codecs import CODECS, load_codec
 from carla_cp.codecs.infocom import InfocomCodec
 from carla_cp.codecs.revqom import RevqomCodec
 from carla_cp.codecs.weights import save_weights
+from carla_cp.datasets import Dataset, DatasetError, open_dataset
 from carla_cp.metrics.detection import average_precision
-from carla_cp.opv2v import Opv2vError, PcdError
 from carla_cp.perception.checkpoint import load_detector
 from carla_cp.perception.config import CheckpointError
 from carla_cp.perception.detector import Detector
@@ -71,13 +70,13 @@ def make_teacher(name: str, detector: Detector, seed: int) -> RevqomTeacher | In
 
 
 @torch.no_grad()
-def validate(name: str, detector: Detector, checkpoint: Path, store: FrameStore, limit: int) -> list[float]:
+def validate(name: str, detector: Detector, checkpoint: Path, dataset: Dataset, limit: int) -> list[float]:
     """AP@0.5 of vehicles: with full features, with the saved codec at its full rate, and at BUDGET bytes."""
     codecs = [(load_codec("raw", checkpoint), None), *((load_codec(name, checkpoint), b) for b in (None, BUDGET))]
     found: list[list[DetectionFrame]] = [[] for _ in codecs]
     sizes: list[list[int]] = [[] for _ in codecs]
-    for number in np.linspace(0, store.rescan() - 1, limit).astype(int):
-        frame = store.frame(int(number))
+    for number in np.linspace(0, len(dataset) - 1, limit).astype(int):
+        frame = dataset.frame(int(number))
         views = [detector.view(agent.sweep) for agent in frame.agents]
         boxes, labels = team_truth(frame, detector.config)
         for row, (codec, budget) in enumerate(codecs):
@@ -151,7 +150,7 @@ class Training:
         self.progress.step += 1
         return loss.item()
 
-    def save(self, data: Features, val: FrameStore | None) -> None:
+    def save(self, data: Features, val: Dataset | None) -> None:
         """Writes weights, with tables learnt for them, and state, each by rename; then validates."""
         self.codec.eval()
         self.teacher.learn_tables(
@@ -177,10 +176,10 @@ def train(options: argparse.Namespace) -> None:
     """Runs until the time is spent."""
     torch.set_num_threads(options.threads)
     detector = load_detector(options.detector).requires_grad_(False)
-    data = features(detector, FrameStore(options.data, options.work / "frames"), options.work, options.frames)
+    data = features(detector, open_dataset(options.data), options.work, options.frames)
     if options.features_only:
         return
-    val = FrameStore(options.val, options.work / "frames") if options.val else None
+    val = open_dataset(options.val) if options.val else None
     training = Training(options, detector)
     progress, budget = training.progress, 60 * options.time_budget
     last, saved, smooth = time.monotonic(), progress.seconds, 0.0
@@ -230,7 +229,7 @@ def main() -> None:
     """Trains; exit status 2 and one line for bad input; Ctrl-C leaves the last checkpoint."""
     try:
         train(parse())
-    except (CheckpointError, Opv2vError, PcdError, OSError) as error:
+    except (CheckpointError, DatasetError, OSError) as error:
         print(f"train_codec: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:

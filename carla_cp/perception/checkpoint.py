@@ -54,7 +54,7 @@ def load_trainable(checkpoint: Path, fusion: str | None = None) -> Detector:
         return detector
     fused = start_rule(detector, fusion)
     path = rule_path(checkpoint, fusion)
-    mend = f"train it with tools/train_detector.py --fusion {fusion} --trunk {checkpoint}"
+    mend = f"train it with tools/train_fusion.py --rule {fusion} --checkpoint {checkpoint}"
     if not path.is_file():
         raise CheckpointError(f"{path}: not found; {mend}")
     with safetensors.safe_open(path, "pt") as file:

@@ -13,7 +13,7 @@ from torch import Tensor
 from carla_cp.geometry import matrix_from_pose, transform_boxes
 from carla_cp.perception.config import DetectorConfig
 from carla_cp.perception.encoders import group_cloud
-from carla_cp.perception.fusion import plane_theta
+from carla_cp.perception.fusion import is_roadside, plane_theta
 from carla_cp.perception.head import Targets, make_targets
 from carla_cp.perception.pillars import PillarPoints, agent_points
 from carla_cp.perception.truth import agent_from_world
@@ -44,7 +44,8 @@ class Sample:
     own: tuple[Targets, ...]  # per agent: what it hits itself
     team: Targets  # in the ego's grid: what the ego hits, or someone hits and sends
     theta: Tensor  # (agents - 1, 2, 3) of the senders, for `fusion.warp`
-    valid: Tensor  # (agents - 1, cells, cells) bool
+    valid: Tensor  # (agents - 1, rows, columns) bool
+    roadside: tuple[bool, ...]  # per agent: an RSU
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,6 +81,7 @@ def make_sample(frame: Frame, config: DetectorConfig, rng: np.random.Generator, 
         _team_targets(ego, senders, masks, config.grid),
         torch.stack(thetas) if thetas else empty[0],
         torch.from_numpy(np.stack(masks)) if masks else empty[1],
+        tuple(is_roadside(frame.agents[index].sweep.agent) for index in chosen),
     )
 
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from carla_cp.codecs import load_codec
+from carla_cp.datasets import open_dataset
 from carla_cp.perception.checkpoint import load_detector, save_detector
 from carla_cp.perception.config import DetectorConfig
 from carla_cp.perception.detector import Detector
@@ -46,10 +47,10 @@ def arguments(folder: Path, codec: str, minutes: float) -> list[str]:
 
 def test_features_are_kept_and_come_back(tool: ModuleType, folder: Path) -> None:
     detector = load_detector(folder / "checkpoint")
-    store = tool.FrameStore(folder / "data", folder / "work" / "frames")
-    data = tool.features(detector, store, folder / "work", 3)
-    again = tool.features(detector, store, folder / "work", 3)
-    view = detector.view(store.frame(0).agents[0].sweep)
+    dataset = open_dataset(folder / "data")
+    data = tool.features(detector, dataset, folder / "work", 3)
+    again = tool.features(detector, dataset, folder / "work", 3)
+    view = detector.view(dataset.frame(0).agents[0].sweep)
     assert torch.allclose(again.pillar_map(0, 256), view.pillars, atol=0.01)
     assert torch.allclose(data.bev_map(0), view.bev, atol=0.01)
     partner = data.partner(0, np.random.default_rng(0))
@@ -59,7 +60,7 @@ def test_features_are_kept_and_come_back(tool: ModuleType, folder: Path) -> None
 def test_a_perfect_codec_has_no_loss_and_a_wrong_one_has(tool: ModuleType, folder: Path) -> None:
     lessons = sys.modules["codec_lessons"]
     detector = load_detector(folder / "checkpoint").requires_grad_(False)
-    data = tool.features(detector, tool.FrameStore(folder / "data", folder / "work" / "frames"), folder / "work", 3)
+    data = tool.features(detector, open_dataset(folder / "data"), folder / "work", 3)
     batch = lessons.lesson(detector, data, [0, 1], np.random.default_rng(0), False)
     original = lessons.windows(batch.bev, batch.corners, lessons.WINDOW)
     everywhere = torch.ones(2, lessons.WINDOW, lessons.WINDOW, dtype=torch.bool)

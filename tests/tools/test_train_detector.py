@@ -1,80 +1,23 @@
-"""Training: what it keeps of frames, its schedule, its loss, and a whole short run that resumes."""
+"""Training of a detector: its loss, and a whole short run that resumes, alone and with two processes."""
 
 from __future__ import annotations
 
-import importlib
+import os
+import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
-import numpy as np
 import pytest
 import torch
+import train_detector
 
-from carla_cp.opv2v import Opv2vError
 from carla_cp.perception.checkpoint import load_detector
 from carla_cp.perception.config import DetectorConfig
 from carla_cp.perception.detector import Detector
-from tests.perception.synthetic import make_frame, write
+from tests.perception.synthetic import write
+from tests.tools.training_samples import one_batch
 
-TOOLS = Path(__file__).resolve().parents[2] / "tools"
-
-
-def load_tool(name: str) -> ModuleType:
-    sys.path.insert(0, str(TOOLS))
-    try:
-        return importlib.import_module(name)
-    finally:
-        sys.path.remove(str(TOOLS))
-
-
-train_detector = load_tool("train_detector")
-
-
-def one_batch(frames: int, seed: int) -> object:
-    rng = np.random.default_rng(seed)
-    config, vary = DetectorConfig(), train_detector.Augmentation()
-    samples = [train_detector.make_sample(make_frame(seed + i), config, rng, vary) for i in range(frames)]
-    return train_detector.make_batch(samples, config, rng, frames)
-
-
-def test_a_kept_frame_has_the_same_objects_and_the_points_that_a_turned_grid_can_hold(tmp_path: Path) -> None:
-    frame = make_frame(2)
-    train_detector.save_frame(tmp_path / "frame.npz", frame)
-    again = train_detector.load_frame(tmp_path / "frame.npz")
-    for old, new in zip(frame.agents, again.agents, strict=True):
-        assert old.sweep.agent == new.sweep.agent and old.true_world_from_lidar == new.true_world_from_lidar
-        assert old.sweep.sensor_height_m == new.sweep.sensor_height_m
-        for name in ("boxes", "ids", "labels"):
-            np.testing.assert_array_equal(getattr(old, name), getattr(new, name))
-        kept = old.sweep.points[np.hypot(*old.sweep.points[:, :2].T) < 51.2 * 2**0.5]
-        assert set(map(bytes, kept)) <= set(map(bytes, new.sweep.points))
-
-
-def test_scenes_that_appear_later_are_found_and_half_written_ones_are_not(tmp_path: Path) -> None:
-    write(tmp_path / "data" / "one", 2, 1)
-    store = train_detector.FrameStore(tmp_path / "data", tmp_path / "cache")
-    assert store.rescan() == 2
-    write(tmp_path / "data" / "two", 1, 5)
-    (tmp_path / "data" / "two").rename(tmp_path / "data" / ".two.partial")
-    assert store.rescan() == 2
-    (tmp_path / "data" / ".two.partial").rename(tmp_path / "data" / "two")
-    assert store.rescan() == 3
-    first, kept = store.frame(2), store.frame(2)
-    np.testing.assert_array_equal(first.agents[0].sweep.points, kept.agents[0].sweep.points)
-    assert len(list((tmp_path / "cache").iterdir())) == 1
-
-
-def test_a_folder_without_scenes_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(Opv2vError, match="holds no OPV2V scene; make some"):
-        train_detector.FrameStore(tmp_path, tmp_path).rescan()
-
-
-def test_the_rate_rises_to_its_peak_and_falls_to_zero() -> None:
-    rates = [train_detector.rate_at(progress) for progress in np.linspace(0, 1, 101)]
-    peak = int(np.argmax(rates))
-    assert 0.0 < rates[0] < rates[peak] and rates[peak] == pytest.approx(train_detector.PEAK_RATE)
-    assert (np.diff(rates[: peak + 1]) > 0).all() and (np.diff(rates[peak:]) < 0).all() and rates[-1] < 1e-9
+TOOL = Path(train_detector.__file__)
 
 
 def test_the_loss_falls_when_the_same_batch_is_learnt() -> None:
@@ -100,18 +43,52 @@ def test_every_weight_learns() -> None:
     assert idle == []
 
 
-def test_a_short_run_leaves_a_checkpoint_and_resumes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def command(folder: Path, *more: str) -> list[str]:
+    options = ["--out", str(folder / "out"), "--val", str(folder / "data"), "--work", str(folder / "work")]
+    return [str(folder / "data"), *options, "--threads", "1", "--batch", "1", "--val-frames", "1", *more]
+
+
+def test_a_short_run_leaves_a_checkpoint_and_resumes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     write(tmp_path / "data" / "one", 2, 1)
-    command = [str(tmp_path / "data"), "--out", str(tmp_path / "out"), "--val", str(tmp_path / "data")]
-    command += ["--threads", str(torch.get_num_threads()), "--batch", "1", "--val-frames", "1"]
-    batches = [one_batch(1, seed) for seed in range(3)]
-    monkeypatch.setattr(train_detector, "DataLoader", lambda *_args, **_more: iter(batches))
-    train_detector.train(train_detector.parse([*command, "--time-budget", "0.0001"]))
-    first = load_detector(tmp_path / "out")
-    state = torch.load(tmp_path / "data.work" / "training.pt", weights_only=True)
-    assert state["step"] == 1 and len(state["curve"]) == 1 and (tmp_path / "out" / "training.png").exists()
-    longer = str(state["seconds"] / 60 + 0.0001)
-    train_detector.train(train_detector.parse([*command, "--time-budget", longer, "--resume"]))
-    state = torch.load(tmp_path / "data.work" / "training.pt", weights_only=True)
-    assert state["step"] == 2 and len(state["curve"]) == 2
-    assert load_detector(tmp_path / "out").fingerprint != first.fingerprint
+    batches = [one_batch(1, seed) for seed in range(7)]
+    monkeypatch.setattr(train_detector, "load_ahead", lambda _batches: iter(batches))
+    threads = torch.get_num_threads()
+    train_detector.train(train_detector.parse(command(tmp_path, "--steps", "6")))
+    torch.set_num_threads(threads)
+    assert "about 0 minutes on this machine" in capsys.readouterr().out
+    assert load_detector(tmp_path / "out").config == DetectorConfig() and (tmp_path / "out" / "training.png").exists()
+    state = torch.load(tmp_path / "work" / "training.pt", weights_only=True)
+    assert state["progress"]["step"] == 6 and len(state["progress"]["curve"]) == 1
+    train_detector.train(train_detector.parse(command(tmp_path, "--steps", "8", "--resume")))
+    torch.set_num_threads(threads)
+    state = torch.load(tmp_path / "work" / "training.pt", weights_only=True)
+    assert state["progress"]["step"] == 8 and len(state["progress"]["curve"]) == 2
+
+
+def test_it_stops_early_when_validation_gets_no_better(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "data" / "one", 1, 1)
+    recipe = train_detector.Recipe(steps=100, batch=1, validate_every=1, patience=2)
+    monkeypatch.setitem(train_detector.TRUNKS, "mini", recipe)
+    monkeypatch.setattr(train_detector, "average_precisions", lambda *_: (0.3, 0.2))
+    monkeypatch.setattr(train_detector, "load_ahead", lambda _batches: iter([one_batch(1, 3)] * 9))
+    threads = torch.get_num_threads()
+    train_detector.train(train_detector.parse(command(tmp_path)))
+    torch.set_num_threads(threads)
+    state = torch.load(tmp_path / "work" / "training.pt", weights_only=True)
+    assert state["progress"]["step"] == 3 and state["progress"]["best"] == 0.3
+
+
+def test_two_processes_of_torchrun_train_one_detector(tmp_path: Path) -> None:
+    write(tmp_path / "data" / "one", 1, 1)
+    run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(TOOL)]
+    done = subprocess.run(
+        [*run, *command(tmp_path, "--steps", "1", "--device", "cpu")],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert load_detector(tmp_path / "out").config == DetectorConfig()

@@ -1,0 +1,77 @@
+"""Training of fusion rules over a trunk: what they get, what learns, and a whole short run that resumes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import train_fusion
+from training import Ranks
+
+from carla_cp.perception.checkpoint import load_detector, load_trainable, save_detector, trained_rules
+from carla_cp.perception.config import DetectorConfig
+from carla_cp.perception.detector import Detector
+from carla_cp.perception.fusion import warp
+from tests.perception.synthetic import write
+from tests.tools.training_samples import one_batch
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trunk without training."""
+    folder = tmp_path_factory.mktemp("trunk")
+    torch.manual_seed(0)
+    save_detector(Detector(DetectorConfig()), folder)
+    return folder
+
+
+def test_teams_hold_each_frames_views_in_order(checkpoint: Path) -> None:
+    trunk, batch = load_detector(checkpoint), one_batch(3, 5)
+    found = train_fusion.stages(trunk, batch)
+    view = sender = 0
+    for count, teams in zip(batch.agents, train_fusion.teams_of(found, batch, scales=True), strict=True):
+        assert len(teams) == 3 and all(len(team.members) == count for team in teams)
+        assert torch.equal(teams[0].members[0].features, found.maps[0][view])
+        for offset in range(1, count):
+            member = teams[1].members[offset]
+            assert torch.equal(member.features, found.maps[1][view + offset])
+            expected = warp(member.features[None], member.valid[None], batch.theta[sender][None])
+            assert torch.equal(member.in_ego_grid()[0], expected[0][0])
+            sender += 1
+        view += count
+    assert view == sum(batch.agents) and sender == len(batch.theta)
+
+
+@pytest.mark.parametrize("name", ["max", "attention", "where2comm", "cobevt"])
+def test_only_rule_and_head_learn_and_their_loss_falls(checkpoint: Path, name: str) -> None:
+    torch.manual_seed(1)
+    batch = one_batch(1, 3)
+    rule = train_fusion.RuleTraining(load_trainable(checkpoint), name, train_fusion.FUSION, torch.device("cpu"))
+    before = {key: value.clone() for key, value in rule.detector.state_dict().items()}
+    found = train_fusion.stages(load_detector(checkpoint), batch)
+    totals = [sum(rule.step(found, batch, 3e-3, Ranks(0, 1), number)) for number in range(1, 7)]
+    assert totals[-1] < 0.95 * totals[0]
+    changed = {key for key, value in rule.detector.state_dict().items() if not torch.equal(value, before[key])}
+    assert changed and all(key.startswith(("fusion.", "head.")) for key in changed)
+
+
+def test_a_short_run_leaves_a_rule_that_loads_and_resumes(
+    tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "data" / "one", 2, 1)
+    batches = [one_batch(1, seed) for seed in range(3)]
+    monkeypatch.setattr(train_fusion, "load_ahead", lambda _batches: iter(batches))
+    monkeypatch.setattr(train_fusion, "average_precisions", lambda *_: (0.2, 0.4))
+    command = [str(tmp_path / "data"), "--checkpoint", str(checkpoint), "--rule", "attention", "--rule", "cobevt"]
+    command += ["--val", str(tmp_path / "data"), "--work", str(tmp_path / "work"), "--threads", "1"]
+    threads = torch.get_num_threads()
+    train_fusion.train(train_fusion.parse([*command, "--steps", "1"]))
+    assert trained_rules(checkpoint) == ("attention", "cobevt")
+    trunk, fused = load_detector(checkpoint), load_detector(checkpoint, fusion="cobevt")
+    assert fused.config.fusion == "cobevt" and fused.fingerprint == trunk.fingerprint
+    train_fusion.train(train_fusion.parse([*command, "--steps", "3", "--resume"]))
+    torch.set_num_threads(threads)
+    state = torch.load(tmp_path / "work" / "fusion-attention-cobevt.pt", weights_only=True)
+    assert state["progress"]["step"] == 3 and len(state["progress"]["curve"]) == 2
+    assert state["attention"]["best"] == pytest.approx(0.2)

@@ -1,0 +1,40 @@
+"""Validation: AP of several uses of the same views."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from validation import average_precisions, everyone_shares
+
+from carla_cp.datasets import open_dataset
+from carla_cp.perception.config import DetectorConfig
+from carla_cp.perception.detector import Detector
+from carla_cp.perception.truth import team_truth
+from carla_cp.types import Detections
+from tests.perception.synthetic import write
+
+
+@pytest.fixture
+def detector() -> Detector:
+    torch.manual_seed(0)
+    return Detector(DetectorConfig(score_threshold=0.01)).eval()
+
+
+def test_the_truth_itself_has_an_ap_of_one_and_nothing_has_none(tmp_path: Path, detector: Detector) -> None:
+    write(tmp_path / "one", 2, 1)
+    data = open_dataset(tmp_path)
+    truths = [team_truth(data.frame(index), detector.config) for index in range(2)]
+    found = iter([Detections(boxes, torch.ones(len(boxes)).double().numpy(), labels) for boxes, labels in truths])
+    uses = (lambda _views: next(found), lambda _views: Detections.empty())
+    assert average_precisions(data, 5, uses, detector) == (1.0, 0.0)
+
+
+def test_everyone_shares_uses_every_agents_features(tmp_path: Path, detector: Detector) -> None:
+    write(tmp_path / "one", 1, 1)
+    frame = open_dataset(tmp_path).frame(0)
+    views = [detector.view(agent.sweep) for agent in frame.agents]
+    assert len(views) > 1
+    together, alone = everyone_shares(detector)(views), everyone_shares(detector)(views[:1])
+    assert together.boxes.shape != alone.boxes.shape or (together.boxes != alone.boxes).any()

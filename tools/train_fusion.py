@@ -1,0 +1,287 @@
+"""Trains fusion rules over a finished trunk: python tools/train_fusion.py DATA --checkpoint checkpoints/mini --val DIR
+--rule attention --rule cobevt
+
+Trunk and own heat map stay as they are; of each rule, its own layers and a head of its own learn. All rules of a
+command see the same batches, and the trunk runs once for all. What is kept of each is the running mean of its weights
+with the best validation so far, in CHECKPOINT/fusion/<rule>.safetensors; --resume goes on where the last run stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from batches import Batch, Batches, load_ahead
+from recipes import FUSION, Recipe
+from torch import Tensor, nn
+from tqdm import tqdm
+from training import (
+    TRIAL_STEPS,
+    Clock,
+    Progress,
+    Ranks,
+    Scalars,
+    add_options,
+    best_device,
+    estimate,
+    follow,
+    join_ranks,
+    plot_curve,
+    write_state,
+)
+from validation import average_precisions, everyone_shares
+
+from carla_cp.datasets import Dataset, DatasetError, open_dataset
+from carla_cp.perception.checkpoint import FUSION as FOLDER
+from carla_cp.perception.checkpoint import load_detector, load_trainable, save_rule, start_rule
+from carla_cp.perception.config import CheckpointError
+from carla_cp.perception.detector import Detector
+from carla_cp.perception.fusion import RULES, Member, Team, ego_member, warp
+from carla_cp.perception.head import box_loss, heat_loss
+
+IOU = 0.7  # of the validation
+
+
+@dataclass(frozen=True, eq=False)
+class Stages:
+    """What the trunk makes of all views of a batch, and the same resampled in each frame's ego grid."""
+
+    maps: tuple[Tensor, ...]  # per scale (views, C, H, W), the BEV feature last
+    heat: Tensor  # (views, rows, columns)
+    valid: tuple[Tensor, ...]  # per map (senders, H, W)
+    moved: tuple[tuple[Tensor, Tensor], ...]  # per map (senders, C, H, W) and (senders, H, W)
+
+
+def stages(trunk: Detector, batch: Batch) -> Stages:
+    """Everything that rules may ask for; no gradient goes back through it."""
+    with torch.no_grad():
+        with torch.autocast(trunk.device.type, dtype=torch.bfloat16):
+            pillars = trunk.pillar_net(batch.points, batch.counts, batch.cells, sum(batch.agents))
+            scales = trunk.backbone.scales(trunk.backbone.first(pillars))
+            bev = trunk.backbone.merge(scales)
+            heat = trunk.heat_from_bev(bev).amax(dim=1).float()
+        maps = tuple(value.float() for value in (*scales, bev))
+        senders = _senders(batch)
+        masks = [batch.valid]
+        for stride in trunk.config.strides[1:]:
+            masks.append(torch.nn.functional.max_pool2d(masks[-1][:, None].float(), stride)[:, 0] > 0)
+        valid = (*masks, batch.valid)
+        moved = tuple(warp(values[senders], mask, batch.theta) for values, mask in zip(maps, valid, strict=True))
+    return Stages(maps, heat, valid, moved)
+
+
+def _senders(batch: Batch) -> list[int]:
+    """The views that are not the ego of their frame."""
+    starts = np.cumsum((0, *batch.agents[:-1]))
+    return [v for start, count in zip(starts, batch.agents, strict=True) for v in range(start + 1, start + count)]
+
+
+def teams_of(found: Stages, batch: Batch, scales: bool) -> list[tuple[Team, ...]]:
+    """Per frame, what a rule fuses: one team per scale, or that of the BEV features."""
+    chosen = range(len(found.maps) - 1) if scales else (len(found.maps) - 1,)
+    return [tuple(_team(found, batch, number, index) for index in chosen) for number in range(len(batch.agents))]
+
+
+def _team(found: Stages, batch: Batch, frame: int, index: int) -> Team:
+    ego = sum(batch.agents[:frame])
+    first = ego - frame  # of the frame's senders, among all senders
+    maps, (values, received) = found.maps[index], found.moved[index]
+    members = [ego_member(maps[ego], found.heat[ego])]
+    for offset in range(batch.agents[frame] - 1):
+        view, sender = ego + 1 + offset, first + offset
+        members.append(
+            Member(
+                maps[view],
+                found.valid[index][sender],
+                batch.theta[sender],
+                found.heat[view],
+                batch.roadside[view],
+                moved=(values[sender], received[sender]),
+            )
+        )
+    return Team(tuple(members))
+
+
+def losses(detector: Detector, found: Stages, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Heat and boxes of the teams."""
+    fused = [detector.fuse(teams) for teams in teams_of(found, batch, detector.fusion.scales)]
+    raw, count = detector.raw_heads(torch.stack(fused)), len(batch.agents)
+    return heat_loss(raw.heat, batch.heat[:count]), box_loss(raw.boxes, batch.boxes[:count], batch.weight[:count])
+
+
+class RuleTraining:
+    """One rule: the trunk it belongs to with the layers that learn, their running mean, and the optimiser."""
+
+    def __init__(self, trunk: Detector, name: str, recipe: Recipe, device: torch.device) -> None:
+        self.name, self.recipe = name, recipe
+        self.detector = start_rule(trunk, name).to(device).eval().requires_grad_(False)
+        self.learning = nn.ModuleList([self.detector.fusion, self.detector.head]).requires_grad_(True)
+        self.mean = copy.deepcopy(self.learning)
+        self.optimiser = torch.optim.AdamW(
+            self.learning.parameters(), recipe.peak_rate, weight_decay=recipe.weight_decay
+        )
+        self.best = -1.0
+
+    def step(self, found: Stages, batch: Batch, rate: float, ranks: Ranks, number: int) -> list[float]:
+        """One step; heat and box loss."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.learning.train()
+        with torch.autocast(self.detector.device.type, dtype=torch.bfloat16):
+            heat, boxes = losses(self.detector, found, batch)
+        self.optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(heat + self.recipe.box_weight * boxes)
+        ranks.average(self.learning.parameters())
+        torch.nn.utils.clip_grad_norm_(self.learning.parameters(), self.recipe.clip)
+        self.optimiser.step()
+        follow(self.mean, self.learning, number, self.recipe.mean_decay)
+        return [heat.item(), boxes.item()]
+
+    def averaged(self) -> Detector:
+        """The detector with the running mean of what learns."""
+        detector = copy.deepcopy(self.detector).cpu().eval()
+        nn.ModuleList([detector.fusion, detector.head]).load_state_dict(self.mean.state_dict())
+        detector.fingerprint = self.detector.fingerprint
+        return detector
+
+    def state(self) -> dict[str, object]:
+        """What a resumed run needs."""
+        return {
+            "learning": self.learning.state_dict(),
+            "mean": self.mean.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "best": self.best,
+        }
+
+    def resume(self, saved: dict[str, dict[str, object]]) -> None:
+        """Takes up what `state` gave."""
+        self.learning.load_state_dict(saved["learning"])
+        self.mean.load_state_dict(saved["mean"])
+        self.optimiser.load_state_dict(saved["optimiser"])
+        self.best = float(saved["best"])  # type: ignore[arg-type]
+
+
+class Training:
+    """All rules of a command over one trunk."""
+
+    def __init__(self, options: argparse.Namespace, recipe: Recipe, ranks: Ranks) -> None:
+        torch.manual_seed(options.seed)
+        self.options, self.recipe, self.ranks = options, recipe, ranks
+        self.device = best_device(options.device)
+        self.trunk = load_detector(options.checkpoint, str(self.device))
+        start = load_trainable(options.checkpoint)
+        self.rules = [RuleTraining(start, name, recipe, self.device) for name in options.rule]
+        self.progress = Progress()
+        self.state = options.work / f"fusion-{'-'.join(options.rule)}.pt"
+        if options.resume and self.state.exists():
+            saved = torch.load(self.state, weights_only=True, map_location=self.device)
+            self.progress = Progress(**saved["progress"])
+            for rule in self.rules:
+                rule.resume(saved[rule.name])
+
+    def fraction(self) -> float:
+        """How much of the training is over."""
+        return self.ranks.agree(self.progress.fraction(self.recipe, self.options.time_budget))
+
+    def step(self, batch: Batch) -> list[float]:
+        """One step of every rule; heat and box loss of each."""
+        batch = batch.to(self.device)
+        found, rate = stages(self.trunk, batch), self.recipe.rate_at(self.fraction())
+        number = self.progress.step + 1
+        return [value for rule in self.rules for value in rule.step(found, batch, rate, self.ranks, number)]
+
+    def check(self, val: Dataset | None, scalars: Scalars) -> str:
+        """Validates each rule's mean, keeps it if it is its best, writes the state; what is to be said."""
+        progress, names = self.progress, self.options.rule
+        detectors = [rule.averaged() for rule in self.rules]
+        figures: tuple[float, ...] = (1.0,) * len(names)
+        if val is not None:
+            uses = [everyone_shares(detector) for detector in detectors]
+            trunk = load_detector(self.options.checkpoint)
+            figures = average_precisions(val, self.options.val_frames, uses, trunk, IOU)
+            progress.curve.append((progress.step, *figures))
+            scalars.add(progress.step, (f"validation AP@{IOU} {name}" for name in names), figures)
+            picture = self.options.checkpoint / FOLDER / f"training-{'-'.join(names)}.png"
+            plot_curve(progress.curve, names, f"AP@{IOU}, vehicles, validation maps", picture)
+        better = [rule for rule, figure in zip(self.rules, figures, strict=True) if val is None or figure > rule.best]
+        for rule, detector, figure in zip(self.rules, detectors, figures, strict=True):
+            if rule in better:
+                rule.best = figure
+                save_rule(detector, self.options.checkpoint)
+        progress.since_best = 0 if better else progress.since_best + 1
+        write_state(self.state, {"progress": vars(progress).copy(), **{rule.name: rule.state() for rule in self.rules}})
+        said = [f"{name} {figure:.3f}" for name, figure in zip(names, figures, strict=True)]
+        return f"validation AP@{IOU}: {', '.join(said)}; kept {', '.join(rule.name for rule in better) or 'none'}"
+
+
+def train(options: argparse.Namespace) -> None:
+    """Runs until the steps or the time are over, or no rule's validation gets better."""
+    torch.set_num_threads(options.threads)
+    ranks = join_ranks()
+    recipe = replace(FUSION, steps=options.steps or FUSION.steps, batch=options.batch or FUSION.batch)
+    data, val = open_dataset(options.data), open_dataset(options.val) if options.val and ranks.first else None
+    training = Training(options, recipe, ranks)
+    progress, key = training.progress, (options.seed, ranks.rank)
+    batches = Batches(data, training.trunk.config, recipe.batch, recipe.augmentation, key, progress.step)
+    scalars = Scalars(options.work / "scalars")
+    print(f"{len(data)} frames of {len(data.scenes)} scenes; rules {', '.join(options.rule)}", flush=True)
+    clock, left_out = Clock(progress), list[str]()
+    started, first = time.monotonic(), progress.step
+    names = [f"{name} {part}" for name in options.rule for part in ("heat", "boxes")]
+    with tqdm(total=recipe.steps, initial=first, unit="step", mininterval=5, disable=not ranks.first) as bar:
+        for batch in load_ahead(batches):
+            spent = training.step(batch)
+            clock.step()
+            left_out += batch.left_out
+            bar.update()
+            scalars.add(progress.step, (f"loss {name}" for name in names), spent)
+            if progress.step == first + 1:
+                started = time.monotonic()
+            if progress.step == first + 1 + TRIAL_STEPS and ranks.first:
+                each = (time.monotonic() - started) / TRIAL_STEPS
+                bar.write(estimate(each, progress, recipe, options.time_budget))
+            done = training.fraction() >= 1.0
+            if done or progress.step % recipe.validate_every == 0:
+                if ranks.first:
+                    bar.write(f"step {progress.step}: {training.check(val, scalars)}")
+                clock.start()
+                done = done or ranks.agree(progress.since_best) >= recipe.patience
+            if done:
+                break
+    scalars.close()
+    if left_out:
+        print(f"{len(left_out)} frames could not be read and were left out; the first: {left_out[0]}")
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_options(parser)
+    parser.add_argument("--checkpoint", type=Path, required=True, help="folder of the trunk; the rules go beside it")
+    parser.add_argument("--rule", action="append", choices=RULES, required=True, help="may be given several times")
+    options = parser.parse_args(arguments)
+    data = options.data.resolve()  # "." has no name
+    options.work = options.work or data.with_name(f"{data.name}.work")
+    return options
+
+
+def main() -> None:
+    """Trains; exit status 2 and one line for bad input; Ctrl-C leaves the best weights so far."""
+    try:
+        train(parse())
+    except (CheckpointError, DatasetError, ValueError, OSError) as error:
+        print(f"train_fusion: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

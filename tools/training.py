@@ -1,0 +1,193 @@
+"""What every training shares: clock and rate, running means, curves, scalars, and several processes side by side."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import matplotlib
+import torch
+import torch.distributed as dist
+from recipes import Recipe
+from torch import Tensor, nn
+
+from carla_cp.whole import whole_file
+
+matplotlib.use("Agg")
+TRIAL_STEPS = 4  # timed before a training says how long it will take, after one that is not
+
+
+@dataclass
+class Progress:
+    """What a resumed run needs besides the weights."""
+
+    step: int = 0
+    seconds: float = 0.0
+    curve: list[tuple[float, ...]] = field(default_factory=list)  # step, then one figure per line of the picture
+    best: float = -1.0  # validation figure; any that is measured is better
+    since_best: int = 0  # validations
+
+    def fraction(self, recipe: Recipe, minutes: float | None) -> float:
+        """How much of the training is over, by steps, or by the clock where its time is limited and further on."""
+        by_clock = 0.0 if minutes is None else self.seconds / (60 * minutes)
+        return max(self.step / recipe.steps, by_clock)
+
+
+class Clock:
+    """Adds the wall time of steps to a progress; the time between `pause` and the next step does not count."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._last = time.monotonic()
+
+    def step(self) -> None:
+        """A step is over."""
+        now = time.monotonic()
+        self._progress.seconds += now - self._last
+        self._progress.step += 1
+        self._last = now
+
+    def start(self) -> None:
+        """What follows counts."""
+        self._last = time.monotonic()
+
+
+def follow(mean: nn.Module, network: nn.Module, step: int, decay: float) -> None:
+    """Moves the running mean of a network's weights; a young mean moves faster."""
+    keep = min(decay, (1 + step) / (10 + step))
+    with torch.no_grad():
+        for slow, fast in zip(mean.state_dict().values(), network.state_dict().values(), strict=True):
+            if slow.is_floating_point():
+                slow.lerp_(fast, 1 - keep)
+            else:
+                slow.copy_(fast)
+
+
+def plot_curve(curve: Sequence[tuple[float, ...]], lines: Sequence[str], axis: str, path: Path) -> None:
+    """The validation curve as a picture, one line per figure."""
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(6, 4))
+    steps, *figures = zip(*curve, strict=True)
+    for label, values in zip(lines, figures, strict=True):
+        axes.plot(steps, values, marker="o", label=label)
+    axes.set(xlabel="step", ylabel=axis, ylim=(0, 1))
+    axes.legend(loc="lower right")
+    axes.grid(alpha=0.3)
+    figure.tight_layout()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=100)
+    pyplot.close(figure)
+
+
+class Scalars:
+    """Losses and validation figures for TensorBoard, where it is installed."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            print("no TensorBoard scalars: pip install 'carla_cp[train]' to have them", flush=True)
+            self._writer = None
+        else:
+            self._writer = SummaryWriter(str(folder))
+
+    def add(self, step: int, names: Iterable[str], values: Iterable[float]) -> None:
+        """One point of each named curve."""
+        if self._writer is not None:
+            for name, value in zip(names, values, strict=True):
+                self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        """Writes what is left."""
+        if self._writer is not None:
+            self._writer.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """The processes of a training that torchrun starts; one alone without it."""
+
+    rank: int
+    size: int
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that validates, writes and speaks."""
+        return self.rank == 0
+
+    def average(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Makes every gradient the mean over all processes."""
+        if self.size > 1:
+            for parameter in parameters:
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+                dist.all_reduce(parameter.grad)
+                parameter.grad /= self.size
+
+    def agree(self, value: float) -> float:
+        """The first process's value, in every process: all must end at the same step."""
+        if self.size == 1:
+            return value
+        shared = torch.tensor([value], dtype=torch.float64)
+        dist.broadcast(shared, 0)
+        return float(shared)
+
+
+def join_ranks() -> Ranks:
+    """Joins the other processes, if torchrun started any; gradients go through gloo, which needs no GPU."""
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size > 1 and not dist.is_initialized():
+        dist.init_process_group("gloo")
+    return Ranks(int(os.environ.get("RANK", "0")), size)
+
+
+def best_device(name: str) -> torch.device:
+    """The device of that name; `auto` is a GPU of this rank where there is one. Raises ValueError where it is not."""
+    if name == "auto":
+        name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"--device {name}: this torch sees no GPU; leave the option out")
+    return torch.device(name)
+
+
+def write_state(path: Path, state: dict[str, object]) -> None:
+    """Writes what a resumed run needs, whole, by rename."""
+    with whole_file(path) as file:
+        torch.save(state, file)
+
+
+def estimate(seconds: float, progress: Progress, recipe: Recipe, minutes: float | None) -> str:
+    """What is said before a training starts, given the seconds of one step."""
+    left = max(recipe.steps - progress.step, 0) * seconds / 60
+    said = f"{recipe.steps - progress.step} steps of {seconds:.2f} s: about {left:.0f} minutes on this machine"
+    if minutes is not None:
+        room = max(minutes - progress.seconds / 60, 0.0)
+        said += f"; --time-budget ends it after {room:.0f}" if room < left else f", within the {room:.0f} allowed"
+    return said + " (validation comes on top)"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options that every training has."""
+    from arguments import existing_folder, minutes, out_folder, positive
+
+    parser.add_argument("data", type=existing_folder, help="folder with scenes of any known format, at any depth")
+    parser.add_argument("--val", type=existing_folder, help="folder with validation scenes, of other maps")
+    parser.add_argument("--val-frames", type=positive, default=60)
+    parser.add_argument("--work", type=out_folder, help="state to resume from, scalars (default: DATA.work)")
+    parser.add_argument("--resume", action="store_true", help="go on where the last run with this --work stopped")
+    parser.add_argument("--steps", type=positive, help="instead of the recipe's")
+    parser.add_argument("--time-budget", type=minutes, metavar="MIN", help="the schedule then ends by the clock")
+    parser.add_argument("--batch", type=positive, help="frames per step, instead of the recipe's")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
+    parser.add_argument("--threads", type=positive, default=2, help="of torch; does not change what is drawn")
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def losses_of(values: Iterable[Tensor]) -> list[float]:
+    """Plain numbers of losses."""
+    return [float(value.detach()) for value in values]
