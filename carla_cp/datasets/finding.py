@@ -32,7 +32,10 @@ def open_dataset(folder: Path, format: Format = "auto") -> Dataset:
         raise DatasetError(f"{folder}: no such folder")
     if format == "dair" or (format == "auto" and (folder.suffix == ".json" or (folder / INFO).exists())):
         return Dataset(folder, "dair", dair_scenes(folder))
-    paths = sorted(scene_folders(folder)) if folder.is_dir() else []
+    try:
+        paths = sorted(scene_folders(folder)) if folder.is_dir() else []
+    except OSError as error:
+        raise DatasetError(f"{error.filename}: {error.strerror}; make it readable or move it away") from error
     if not paths:
         raise DatasetError(f"{folder}: holds no scene (SCENE/<agent id>/<tick>.yaml) and no {INFO}")
     chosen = _format_of(read_scene(paths[0])) if format == "auto" else format

@@ -104,13 +104,17 @@ def agent_folders(folder: Path) -> list[str]:
 
 
 def parse_opv2v(agent: AgentName, data: Mapping[str, Any]) -> Annotation:
-    """What OPV2V's and V2XSet's files say: objects in the world frame; `true_ego_pos` lies on the ground."""
+    """What OPV2V's and V2XSet's files say: objects in the world frame.
+
+    `true_ego_pos` lies on the ground; a file may lack it.
+    """
     pose = pose_of(data["lidar_pose"])
     vehicles, walkers = data["vehicles"] or {}, data.get("walkers") or {}
     rows = [box_row(body) for body in (*vehicles.values(), *walkers.values())]
     labels = [_label(body) for body in vehicles.values()] + [ObjectClass.PEDESTRIAN] * len(walkers)
     ids = [int(name) for name in (*vehicles, *walkers)]
-    height = pose.z - float(data["true_ego_pos"][2])
+    foot = data.get("true_ego_pos")
+    height = None if foot is None else pose.z - float(foot[2])
     boxes = np.array(rows, np.float64).reshape(-1, 7)
     return Annotation(pose, height, boxes, np.array(ids, np.int64), np.array(labels, np.int64))
 

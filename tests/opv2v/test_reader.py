@@ -110,6 +110,20 @@ def test_an_object_free_frame_is_read_and_noted(folder: Path) -> None:
     assert [note.reason for note in reading.notes] == ["frame without objects"]
 
 
+def test_a_file_that_does_not_tell_the_ground_leaves_the_height_to_the_cloud(folder: Path) -> None:
+    rng = np.random.default_rng(2)
+    road = np.column_stack([rng.uniform(-20, 20, (500, 2)), np.full(500, -2.4), np.ones(500)]).astype(np.float32)
+    for agent in ("650", "99"):
+        text = PUBLISHED.replace("true_ego_pos", "somewhere").replace(
+            "0.0321, -26.353099, 0.10800577", "0.0, -26.3, 0.0"
+        )
+        (folder / agent / "000070.yaml").write_text(text)
+    write_pcd(folder / "650" / "000070.pcd", road)
+    _, told, unknown, _ = read_scene(folder).frame(0).agents
+    assert told.sweep.sensor_height_m == pytest.approx(2.4, abs=0.01)
+    assert unknown.sweep.sensor_height_m == 1.9
+
+
 def test_a_missing_cloud_is_refused_and_not_taken_for_a_missing_agent(folder: Path) -> None:
     (folder / "650" / "000070.pcd").unlink()
     with pytest.raises(PcdError, match=r"650/000070\.pcd"):
