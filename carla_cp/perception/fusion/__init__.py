@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from carla_cp.perception.config import DetectorConfig
-from carla_cp.perception.fusion.attention import AttentionFusion
+from carla_cp.perception.fusion.attention import AttentionFusion, UnmaskedAttentionFusion
+from carla_cp.perception.fusion.coalign import CoalignFusion
 from carla_cp.perception.fusion.cobevt import CobevtFusion, PaddedCobevtFusion
 from carla_cp.perception.fusion.fcooper import FCooperFusion
 from carla_cp.perception.fusion.maximum import MaxFusion
-from carla_cp.perception.fusion.team import FusionRule, Member, Team, ego_member, is_roadside
+from carla_cp.perception.fusion.team import FusionRule, Member, Sight, Team, ego_member, is_roadside
 from carla_cp.perception.fusion.warp import plane_theta, warp
 from carla_cp.perception.fusion.where2comm import Where2commFusion
 
-__all__ = ["RULES", "FusionRule", "Member", "Team", "ego_member", "is_roadside", "make_rule", "plane_theta", "warp"]
+__all__ = ["RULES", "FusionRule", "Member", "Sight", "Team", "ego_member", "is_roadside", "make_rule", "plane_theta", "warp"]
 
 RULES: dict[str, type[FusionRule]] = {
     "max": MaxFusion,
     "fcooper": FCooperFusion,
     "attention": AttentionFusion,
+    "attention_unmasked": UnmaskedAttentionFusion,
     "where2comm": Where2commFusion,
+    "coalign": CoalignFusion,
     "cobevt": CobevtFusion,
     "cobevt_padded": PaddedCobevtFusion,
 }

@@ -3,7 +3,8 @@
 Faithful: at every scale of the backbone, each cell's features of all agents are queries, keys and values of one
 scaled dot-product attention without parameters, and the ego's row is the fused feature. Different from the authors'
 code: a cell that an agent has not sent, or that lies outside its grid, is masked out of the softmax, where their code
-lets a vector of zeros take part. Left out: their auto-encoder (messages are the codecs' business).
+lets a vector of zeros take part (`UnmaskedAttentionFusion` does that, for weights trained so; the same holds for the
+attention in OpenCOOD's CoAlign). Left out: their auto-encoder (messages are the codecs' business).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from carla_cp.perception.fusion.cells import known_cells
 from carla_cp.perception.fusion.team import FusionRule, Team
+from carla_cp.perception.fusion.warp import resample
 
 
 class AttentionFusion(FusionRule):
@@ -25,6 +27,22 @@ class AttentionFusion(FusionRule):
     def forward(self, teams: tuple[Team, ...]) -> tuple[Tensor, ...]:
         """The fused feature (C, H, W) of each team; an ego alone keeps its own, bit by bit."""
         return tuple(attend(*known_cells(team)) for team in teams)
+
+
+class UnmaskedAttentionFusion(FusionRule):
+    """As OpenCOOD's AttFuse and CoAlign compute it: what an agent does not cover or send is a vector of zeros."""
+
+    scales = True
+
+    def forward(self, teams: tuple[Team, ...]) -> tuple[Tensor, ...]:
+        """The fused feature (C, H, W) of each team."""
+        fused = []
+        for team in teams:
+            known = torch.where(team.valid[:, None], team.features, 0.0)
+            moved = resample(known[1:], team.theta[1:])
+            features = torch.cat([known[:1], moved]).contiguous(memory_format=torch.channels_last)
+            fused.append(attend(features, torch.ones_like(team.valid)))
+        return tuple(fused)
 
 
 def attend(features: Tensor, valid: Tensor) -> Tensor:

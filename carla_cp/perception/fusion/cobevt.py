@@ -67,14 +67,12 @@ class CobevtFusion(FusionRule):
             self.up = nn.ConvTranspose2d(width, width, stride, stride=stride)
 
     def forward(self, teams: tuple[Team, ...]) -> tuple[Tensor, ...]:
-        """The fused feature (C, H, W) of each team. Raises ValueError for more agents than LARGEST_TEAM."""
+        """The fused feature (C, H, W) of each team; of more agents than LARGEST_TEAM, the nearest take part."""
         return tuple(self._fuse(team) for team in teams)
 
     def _fuse(self, team: Team) -> Tensor:
-        features, valid = known_cells(Team(_by_distance(team)))
-        agents, _, height, width = features.shape
-        if agents > LARGEST_TEAM:
-            raise ValueError(f"cobevt fuses at most {LARGEST_TEAM} agents, not {agents}; limit who shares")
+        features, valid = known_cells(Team(_nearest(team)))
+        height, width = features.shape[2:]
         whole = self.size.window * self.size.stride
         edges = (0, -width % whole, 0, -height % whole)
         features, valid = F.pad(features, edges), F.pad(valid, edges)
@@ -189,6 +187,6 @@ def _mean(features: Tensor, valid: Tensor) -> Tensor:
     return mean
 
 
-def _by_distance(team: Team) -> tuple[Member, ...]:
+def _nearest(team: Team) -> tuple[Member, ...]:
     others = sorted(team.members[1:], key=lambda member: float(member.theta[:, 2].square().sum()))
-    return (team.members[0], *others)
+    return (team.members[0], *others[: LARGEST_TEAM - 1])

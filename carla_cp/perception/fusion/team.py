@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from carla_cp.perception.config import DetectorConfig
 from carla_cp.perception.fusion.warp import warp
-from carla_cp.types import AgentName
+from carla_cp.types import AgentName, Detections, FloatArray, GridSpec
 
 IDENTITY = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
@@ -97,16 +97,30 @@ class Team:
         return torch.stack(features), torch.stack(valid)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Sight:
+    """What one agent by itself makes of its features."""
+
+    ego_from_agent: FloatArray  # (4, 4), as believed
+    bev: Tensor  # (C_bev, rows, columns) in its own grid
+    found: Detections  # the boxes that the head reads from `bev`, in its own frame
+
+
 class FusionRule(nn.Module):
     """How the features of a team become one; every rule lies in a file of its own."""
 
     scales: ClassVar[bool] = False  # takes every scale of the backbone; otherwise the BEV feature alone
     asks_heat: ClassVar[bool] = False
+    aligns: ClassVar[bool] = False  # corrects believed poses by what agents see, before anything is resampled
 
     def __init__(self, config: DetectorConfig) -> None:
         """Layers of the widths of `config.filters` (one per scale) or `config.bev_channels`, untrained."""
         super().__init__()
         self.widths: Sequence[int] = config.filters if self.scales else (config.bev_channels,)
+
+    def corrected_poses(self, sights: Sequence[Sight], grid: GridSpec) -> tuple[FloatArray, ...]:
+        """The matrices ego_from_agent (4, 4) to fuse with, the ego's first; only rules that align change any."""
+        return tuple(sight.ego_from_agent for sight in sights)
 
     @abstractmethod
     def forward(self, teams: tuple[Team, ...]) -> tuple[Tensor, ...]:

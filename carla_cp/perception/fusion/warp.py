@@ -40,6 +40,12 @@ def warp(features: Tensor, valid: Tensor, theta: Tensor) -> tuple[Tensor, Tensor
     return sampled * torch.where(received, 1.0 / carried.clamp(min=0.5), 0.0), received[:, 0]
 
 
+def resample(features: Tensor, theta: Tensor) -> Tensor:
+    """Features (B, C, H, W) of senders in the ego's grid, bilinear, with zeros around each sender's own grid."""
+    where = _sampling_grid(theta.to(features), features.shape[2], features.shape[3])
+    return F.grid_sample(features, where, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
 def _sampling_grid(theta: Tensor, height: int, width: int) -> Tensor:
     """Where each cell's middle lies in the sender's normalised plane: (B, H, W, 2).
 

@@ -7,7 +7,7 @@ import math
 import torch
 
 from carla_cp.perception.config import DetectorConfig
-from carla_cp.perception.fusion import make_rule
+from carla_cp.perception.fusion import Member, Team, make_rule
 from carla_cp.perception.fusion.attention import attend
 from tests.perception.fusion.teams import aligned, frame
 
@@ -48,6 +48,18 @@ def test_an_ego_alone_keeps_its_features_at_every_scale() -> None:
     assert len(teams) == 3
     for fused, team in zip(rule(teams), teams, strict=True):
         assert torch.equal(fused, team.members[0].features)
+
+
+def test_without_a_mask_an_uncovered_cell_counts_as_zeros() -> None:
+    features = torch.rand((2, 32, 6, 8), generator=torch.Generator().manual_seed(0))
+    ego, other = aligned(features).members
+    shifted = Member(other.features, other.valid, torch.tensor([[1.0, 0.0, 0.5], [0.0, 1.0, 0.0]]))  # by two cells
+    rule = make_rule("attention_unmasked", DetectorConfig())
+    seen = torch.zeros_like(features)
+    seen[0] = features[0]
+    seen[1, :, :, :6] = features[1, :, :, 2:]
+    everywhere = torch.ones((2, 6, 8), dtype=torch.bool)
+    torch.testing.assert_close(rule((Team((ego, shifted)),))[0], attend(seen, everywhere))
 
 
 def test_large_scores_do_not_overflow() -> None:

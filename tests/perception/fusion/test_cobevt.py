@@ -126,10 +126,13 @@ def test_the_nearest_agent_comes_first_whatever_the_order_of_messages() -> None:
         assert torch.equal(rule((Team((ego, near, far)),))[0], rule((Team((ego, far, near)),))[0])
 
 
-def test_more_agents_than_the_bias_knows_are_refused() -> None:
-    rule = make_rule("cobevt", DetectorConfig())
-    with pytest.raises(ValueError, match="at most 5 agents, not 6"):
-        rule((aligned(torch.rand((6, 64, 8, 8))),))
+def test_of_too_many_agents_the_nearest_take_part() -> None:
+    rule = full_rule()
+    ego, *others = aligned(torch.rand((7, 128, 8, 8), generator=torch.Generator().manual_seed(0))).members
+    others = [replace(other, theta=facing(0.0, 0.1 * rank, 0.0)) for rank, other in enumerate(others)]
+    with torch.no_grad():
+        all_of_them, nearest = (rule((Team((ego, *some)),))[0] for some in (others[::-1], others[:4]))
+    assert torch.equal(all_of_them, nearest)
 
 
 def test_a_width_that_heads_do_not_divide_is_refused() -> None:
