@@ -27,7 +27,7 @@ from carla_cp.metrics.detection import Matches, frames_of, match
 from carla_cp.metrics.protocol import EvaluationProtocol
 from carla_cp.opv2v import Note
 from carla_cp.perception.checkpoint import load_detector
-from carla_cp.perception.detector import Detector, View
+from carla_cp.perception.detector import Detector, Received, View
 from carla_cp.types import AgentFrame, AgentName, CodecChoice, Detections, Frame, ObjectClass, Perceived, Shared, Stage
 
 THRESHOLDS = (0.3, 0.5, 0.7)
@@ -131,6 +131,7 @@ class FrameRun:
         ego, *others = now.frame.agents
         self.members = (ego, *(agent for agent in others if job.protocol.takes_part(ego, agent)))
         self._messages: dict[tuple[CodecChoice, Stage, int, AgentName], tuple[int, Shared | None]] = {}
+        self._received: dict[tuple[int, bool, Detector | None], Received] = {}
         self._found: dict[Row, Detections] = {}
         self._matches: dict[Row, tuple[Matches, ...]] = {}
         self._config = equipment.detectors[None].config
@@ -151,13 +152,26 @@ class FrameRun:
         """What the ego finds."""
         detector = self._equipment.detectors[row.fusion]
         ego = _for(detector, self._believing(row, self._now, self.members[0]))
-        heard = []
+        heard, received = [], []
         for agent in self._partners(row):
             shared = self._message(row, agent)[1]
-            if shared is not None:
-                view = self._believing(row, self._past[row.delay], agent)
-                heard.append(replace(shared, world_from_agent=_on_the_wire(shared, view)))
-        return detector.finish(ego, heard)
+            if shared is None:
+                continue
+            pose = _on_the_wire(shared, self._believing(row, self._past[row.delay], agent))
+            if shared.stage in FEATURES:
+                known = self._receive(detector, shared)
+                received.append(replace(known, shared=replace(shared, world_from_agent=pose)))
+            else:
+                heard.append(replace(shared, world_from_agent=pose))
+        return detector.finish(ego, heard, received=received)
+
+    def _receive(self, detector: Detector, shared: Shared) -> Received:
+        """What rules of a kind take of a message, the same for all poses and, but for heat, all rules of the trunk."""
+        own = detector if detector.fusion.asks_heat else None
+        key = (id(shared), detector.fusion.scales, own)  # messages live as long as this run
+        if key not in self._received:
+            self._received[key] = detector.receive(shared)
+        return self._received[key]
 
     def _partners(self, row: Row) -> list[AgentFrame]:
         """Who of the others can send: those that were there already when the data were taken."""

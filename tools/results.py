@@ -19,7 +19,6 @@ from matplotlib import style
 from matplotlib.figure import Figure
 
 from carla_cp.perception.checkpoint import WEIGHTS
-from carla_cp.perception.fusion import RULES
 from carla_cp.perception.presets import PRESETS
 from carla_cp.report.plots import PALETTE, STYLE
 from carla_cp.whole import write_whole
@@ -130,7 +129,7 @@ def _section(result: dict[str, Any]) -> list[str]:
         size = next(iter(line.rows.values()))["bytes"]["mean"]
         rows.append(f"| {line.name} | {' | '.join(cells)} | {size:,.0f} |")
     known = {line.name for line in lines}
-    for rule in (*PUBLISHED, *(name for name in RULES if name not in PUBLISHED)):
+    for rule in PUBLISHED:
         if rule not in known:
             rows.append(f"| {rule} | {'not trained | ' * len(heads)}- |")
     return [*rows, "", *_near_and_far(result, lines), *_delays(result)]

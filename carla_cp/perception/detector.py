@@ -6,7 +6,7 @@ import copy
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -18,7 +18,7 @@ from carla_cp.perception.anchors import AnchorHead
 from carla_cp.perception.backbone import Backbone, lay_channels_last
 from carla_cp.perception.config import DetectorConfig
 from carla_cp.perception.encoders import make_encoder
-from carla_cp.perception.fusion import Member, Team, ego_member, is_roadside, make_rule, plane_theta, warp
+from carla_cp.perception.fusion import Member, Sight, Team, ego_member, is_roadside, make_rule, plane_theta, warp
 from carla_cp.perception.head import HEAT_BIAS, DetectionHead, Head, RawHeads, suppress
 from carla_cp.perception.pillars import PillarPoints, agent_points, agent_pose, on_own_body
 from carla_cp.types import Detections, FloatArray, PointArray, Pose, Shared, Stage, Sweep
@@ -99,16 +99,34 @@ class Detector(nn.Module):
         return View(self, sweep)
 
     @torch.no_grad()
-    def finish(self, ego: View, shared: Sequence[Shared], pool: Executor | None = None) -> Detections:
+    def receive(self, item: Shared) -> Received:
+        """What the fusion rule takes of a message of features, computed as far as the sender's pose has no part in it.
+
+        Raises ValueError for features whose shape is not that of their stage.
+        """
+        maps, heat = self._maps_of(item)
+        bev = self.backbone.merge([features for features, _ in maps])[0] if self.fusion.aligns else None
+        return Received(item, tuple(maps), heat, bev, Detections.empty() if bev is None else self.read(bev))
+
+    @torch.no_grad()
+    def finish(
+        self,
+        ego: View,
+        shared: Sequence[Shared],
+        pool: Executor | None = None,
+        received: Sequence[Received] = (),
+    ) -> Detections:
         """The ego's detections, in its agent frame, with all that was heard; senders side by side in `pool`.
 
         Points join the ego's cloud; features run through what is left of the network, are warped and fused; boxes are
-        merged by NMS. Raises ValueError for features whose shape is not that of their stage.
+        merged by NMS. `received` are messages that `receive` prepared. Raises ValueError as `receive` does.
         """
         points = [item for item in shared if item.stage is Stage.POINTS]
         start = ego if not points else View(self, ego.sweep, self._merge_points(ego, points))
         features = [item for item in shared if item.features is not None]
-        heard = list((map if pool is None else pool.map)(self._members, [ego] * len(features), features))
+        side_by_side = map if pool is None else pool.map
+        known = [*side_by_side(self.receive, features), *received]
+        heard = list(side_by_side(self._placed, [ego] * len(known), known, self._poses(ego, known)))
         found = self.read(self.fuse(_teams(start.members, heard))) if heard else start.boxes
         boxes = [item for item in shared if item.stage is Stage.BOXES]
         return found if not boxes else self._merge_boxes(ego, found, boxes)
@@ -151,14 +169,27 @@ class Detector(nn.Module):
         moved[:, :3] = transform_points(_ego_from(ego, item), item.points[:, :3].astype(np.float64))
         return moved if self.counts_itself else moved[~on_own_body(moved, self.config)]
 
+    def _poses(self, ego: View, received: Sequence[Received]) -> list[FloatArray]:
+        """The matrix ego_from_agent (4, 4) of each sender: as believed, unless the rule corrects them."""
+        believed = [_ego_from(ego, item.shared) for item in received]
+        if not self.fusion.aligns or not received:
+            return believed
+        sights = [Sight(np.eye(4), ego.bev, ego.boxes)]
+        sights += [
+            Sight(pose, item.bev, item.found)
+            for pose, item in zip(believed, received, strict=True)
+            if item.bev is not None
+        ]
+        return list(self.fusion.corrected_poses(sights, self.config.grid)[1:])
+
     @torch.no_grad()
-    def _members(self, ego: View, item: Shared) -> tuple[Member, ...]:
+    def _placed(self, ego: View, received: Received, ego_from_agent: FloatArray) -> tuple[Member, ...]:
         """A sender's part in the fusion, one per scale that the rule takes."""
-        theta = plane_theta(_ego_from(ego, item), self.config.grid).to(self.device)
+        item, heat = received.shared, received.heat
+        theta = plane_theta(ego_from_agent, self.config.grid).to(self.device)
         age_s = (ego.sweep.time_us - item.time_us) / 1e6
-        maps, heat = self._maps_of(item)
         members = []
-        for features, valid in maps:
+        for features, valid in received.maps:
             moved = warp(features, valid, theta[None])
             members.append(
                 Member(features[0], valid[0], theta, heat, is_roadside(item.sender), age_s, (moved[0][0], moved[1][0]))
@@ -220,6 +251,17 @@ class Detector(nn.Module):
         return suppress(self._beyond_body(merged), self.config)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Received:
+    """A message of features with what a detector's fusion rule takes of it; it can be placed by any believed pose."""
+
+    shared: Shared
+    maps: tuple[tuple[Tensor, Tensor], ...]  # features (1, C, H, W) and validity (1, H, W) per scale
+    heat: Tensor | None  # (H, W), for rules that ask
+    bev: Tensor | None  # (C_bev, rows, columns), for rules that align
+    found: Detections  # the sender's own boxes in its frame, for rules that align
+
+
 class View:
     """What one agent makes of its own sweep; each stage is computed when first asked for, then kept.
 
@@ -254,6 +296,11 @@ class View:
                 grouped = self.detector.pillar_net.group(self.points)
                 self._pillars = self.detector.pillars_from_points([grouped])[0]
         return self._pillars
+
+    @property
+    def tap(self) -> Stage:
+        """The last stage that the receivers' fusion has a use for."""
+        return self.detector.tap
 
     @property
     def scales(self) -> tuple[Tensor, ...]:

@@ -134,6 +134,20 @@ def test_mixed_stages_are_heard_together(detector: Detector, views: list[View]) 
     assert not same(both, fused)
 
 
+def test_a_received_message_can_be_placed_where_its_sender_believes_to_be(
+    detector: Detector, views: list[View]
+) -> None:
+    message = shared(views[1], Stage.BLOCK1)
+    received = detector.receive(message)
+    poses = message.world_from_agent, replace(message.world_from_agent, x=message.world_from_agent.x + 2.0)
+    found = []
+    for pose in poses:
+        moved = replace(message, world_from_agent=pose)
+        found.append(detector.finish(views[0], [], received=[replace(received, shared=moved)]))
+        assert same(found[-1], detector.finish(views[0], [moved]))
+    assert not same(*found)
+
+
 @pytest.mark.parametrize("stage", [Stage.PILLARS, Stage.BLOCK1, Stage.BEV])
 def test_features_of_a_wrong_shape_are_refused(detector: Detector, views: list[View], stage: Stage) -> None:
     good = shared(views[1], stage)
