@@ -17,7 +17,7 @@ from carla_cp.server.wire import AckermannControl, VehicleControl, WalkerControl
 
 MAX_WHEEL_ANGLE = math.radians(40.0)  # effective, at steer = 1
 _POWER, _FADE_MPS, _DRAG, _BRAKE, _HAND_BRAKE = 2.45, 22.0, 0.5, 7.5, 6.0
-_GRIP = 12.0  # [m/s^2] sideways, by which a turn is limited; CARLA's tyres (friction 3.5) hold what its drivers ask for
+_GRIP = 20.0  # [m/s^2] sideways, by which a turn is limited; CARLA's tyres (friction 3.5) hold its drivers' turns
 _SLIDE = 8.0  # [m/s^2] by which a slide ends
 _GRAVITY = 9.81
 _WALK_TOP_MPS = 12.0

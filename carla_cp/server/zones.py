@@ -17,7 +17,7 @@ from carla_cp.server.wire import Box, Transform
 Floats = npt.NDArray[np.float64]
 
 _LIGHT_ZONE_M = 30.0  # before a light's stop line, at most
-_LIGHT_GAP_M = 2.5  # that a vehicle leaves before the stop line
+_LIGHT_GAP_M = 4.0  # that a vehicle leaves before the stop line
 _LIGHT_BRAKE_MPS2 = 4.5  # with which a vehicle can stop for a light that it has just met
 _YIELD_ZONE_M = 15.0  # before a junction without lights
 _LIGHT_TYPE = "1000001"

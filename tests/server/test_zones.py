@@ -44,7 +44,7 @@ def crossing() -> carla.Map:
 def test_a_car_stands_before_a_light_as_soon_as_it_must_brake_for_it(crossing: carla.Map) -> None:
     zones = Zones(crossing)
     stop = crossing.get_waypoint(carla.Location(-12.6, 5.25, 0.0))
-    for speed, near, far in ((0.0, 4.0, 7.0), (8.0, 11.0, 14.0), (13.9, 25.0, 28.0)):
+    for speed, near, far in ((0.0, 5.0, 8.0), (8.0, 12.0, 15.0), (13.9, 26.0, 29.0)):
         inside, outside = stop.previous(near)[0], stop.previous(far)[0]
         first, second = zones.at(np.array([row(inside, speed), row(outside, speed)]))
         assert zones.lights[first].signal_id == "101"
@@ -53,7 +53,7 @@ def test_a_car_stands_before_a_light_as_soon_as_it_must_brake_for_it(crossing: c
 
 def test_a_long_vehicle_stops_with_its_front_before_the_line(crossing: carla.Map) -> None:
     zones = Zones(crossing)
-    place = [-12.5 - 7.0, 5.25, 0.0, 0.0]
+    place = [-12.5 - 8.0, 5.25, 0.0, 0.0]
     car, bus = zones.at(np.array([[*place, 4.5], [*place, 10.3]]))
     assert car == FREE
     assert bus >= 0
