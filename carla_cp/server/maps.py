@@ -11,6 +11,7 @@ import carla
 import numpy as np
 import numpy.typing as npt
 
+from carla_cp.server import cache
 from carla_cp.server.ground import Ground
 from carla_cp.server.limits import SpeedLimits
 from carla_cp.server.opendrive import Mended, OpenDriveError, mend, try_out
@@ -69,13 +70,17 @@ def load_map(name: str, opendrive: str, source: str | None = None) -> LoadedMap:
     source = source or name
     try:
         mended = mend(opendrive)
-        try_out(mended.text)
+        known = cache.load(mended.text)
+        if known is None:
+            try_out(mended.text)
         carla_map = carla.Map(name, mended.text)
         field, limits = RoadField(carla_map), SpeedLimits(carla_map, mended.text)
-        town = build_town(carla_map, mended.text)
+        town = known or build_town(carla_map, mended.text)
     except (OpenDriveError, RuntimeError, ValueError, LookupError, SyntaxError) as error:
         raise MapError(f"map {source}: not a usable OpenDRIVE map: {error}") from error
     _tell(source, mended)
+    if known is None:
+        cache.save(mended.text, town)
     boxes = tuple(_obstacle(row.tolist()) for row in town.obstacles)
     places = np.array([(box.x, box.y, np.hypot(box.length, box.width) / 2) for box in boxes]).reshape(-1, 3)
     caster, ground = RayCaster(town.mesh, _RAY_THREADS), Ground(town.mesh, field.level)

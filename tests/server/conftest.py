@@ -38,6 +38,12 @@ def crossing_port() -> Iterator[int]:
         yield port
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Towns that tests build are not kept among the user's."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
 class Stage:
     """A fresh synchronous world on the crossing."""
 
