@@ -18,7 +18,8 @@ ROWS = (
     ("episode",),
     ("cooperation",),
     ("stopwatch",),
-    ("world", "perception", "codecs", "link", "driving"),
+    ("codecs",),
+    ("world", "perception", "link", "driving"),
     ("scenario", "geometry"),
     ("types", "heap", "whole", "lifeline"),
 )

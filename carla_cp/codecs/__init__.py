@@ -19,9 +19,10 @@ from carla_cp.codecs.infocom import InfocomCodec
 from carla_cp.codecs.late import LateCodec
 from carla_cp.codecs.none import NoneCodec
 from carla_cp.codecs.oracle import OracleCodec
-from carla_cp.codecs.raw import RawCodec
+from carla_cp.codecs.raw import RawCodec, RawShapes
 from carla_cp.codecs.revqom import RevqomCodec
 from carla_cp.codecs.weights import codec_path, detector_fingerprint, load_weights
+from carla_cp.perception.config import load_config
 from carla_cp.types import CodecChoice
 
 __all__ = ["CODECS", "Codec", "CodecError", "PayloadError", "codec_path", "load_codec", "parse_choice"]
@@ -49,8 +50,12 @@ def load_codec(name: str, checkpoint: Path, device: str = "cpu") -> Codec[Any]:
     if kind.learned:
         codec = load_weights(kind, checkpoint).to(device)
         return codec.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]
-    # Boxes and points mean the same to every detector; features do not.
-    return kind(detector_fingerprint(checkpoint) if kind is RawCodec else 0).to(device).eval()
+    if kind is RawCodec:
+        fingerprint, config = detector_fingerprint(checkpoint), load_config(checkpoint / "config.json")
+        return RawCodec(fingerprint, config.grid, RawShapes.of_config(config)).to(device).eval()
+    if kind is EarlyCodec:
+        return EarlyCodec(grid=load_config(checkpoint / "config.json").grid).to(device).eval()
+    return kind().to(device).eval()  # boxes mean the same to every detector
 
 
 def parse_choice(text: str) -> CodecChoice:

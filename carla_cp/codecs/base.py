@@ -35,15 +35,23 @@ class ViewLike(Protocol):
 
     @property
     def pillars(self) -> torch.Tensor:
-        """(C_pillar, pillars, pillars), not negative; empty pillars are 0."""
+        """(C_pillar, pillar_rows, pillar_columns), not negative; empty pillars are 0."""
+
+    @property
+    def block1(self) -> torch.Tensor:
+        """(C_1, H, W) of the backbone's first block, not negative."""
 
     @property
     def bev(self) -> torch.Tensor:
-        """(C_bev, cells, cells), not negative."""
+        """(C_bev, rows, columns), not negative."""
+
+    @property
+    def tap(self) -> Stage:
+        """The last stage that the receivers' fusion has a use for: `BEV`, or `BLOCK1`."""
 
     @property
     def heat(self) -> torch.Tensor:
-        """(classes, cells, cells) in [0, 1], of the sender alone."""
+        """(classes, rows, columns) in [0, 1], of the sender alone."""
 
     @property
     def boxes(self) -> Detections:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from carla_cp.types import AgentName, Detections, PointArray, Pose, Sweep
+from carla_cp.types import AgentName, Detections, PointArray, Pose, Stage, Sweep
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +19,11 @@ class FakeView:
     bev: torch.Tensor
     heat: torch.Tensor
     boxes: Detections
+    tap: Stage = Stage.BEV
+
+    @property
+    def block1(self) -> torch.Tensor:
+        return self.bev[::2].contiguous()
 
 
 POSE = Pose(x=-123.456, y=78.901, z=0.25, roll=0.01, pitch=-0.02, yaw=2.5)
