@@ -18,9 +18,10 @@ from typing import Any
 import torch
 from pose_noise import PoseNoise
 
-from carla_cp.codecs import Codec, load_codec
+from carla_cp.codecs import Codec, CodecError, load_codec
 from carla_cp.codecs.base import Silent
 from carla_cp.codecs.bitstream import Header, pack, unpack
+from carla_cp.codecs.raw import RawCodec
 from carla_cp.datasets import DatasetError, SceneSource
 from carla_cp.lifeline import end_with_parent
 from carla_cp.metrics.detection import Matches, frames_of, match
@@ -90,7 +91,8 @@ class Outcome:
 class Equipment:
     """The detectors and codecs of an evaluation, loaded once per worker."""
 
-    def __init__(self, checkpoint: Path, rows: Sequence[Row]) -> None:
+    def __init__(self, checkpoint: Path, rows: Sequence[Row], counts_itself: bool = False) -> None:
+        """`counts_itself`: the ego's own car is an object. Raises CheckpointError, and CodecError as `check` does."""
         self.detectors: dict[str | None, Detector] = {None: load_detector(checkpoint)}
         for row in rows:
             if row.fusion is not None and row.fusion not in self.detectors:
@@ -98,6 +100,19 @@ class Equipment:
         self.codecs: dict[str, Codec[Any]] = {
             name: load_codec(name, checkpoint) for name in {row.choice.name for row in rows}
         }
+        for detector in self.detectors.values():
+            detector.counts_itself = counts_itself
+        for row in rows:
+            self.check(row)
+
+    def check(self, row: Row) -> None:
+        """Raises CodecError for a codec whose messages no longer hold what the row's fusion rule takes."""
+        detector, codec = self.detectors[row.fusion], self.codecs[row.choice.name]
+        if codec.tap is Stage.BEV and detector.tap is Stage.BLOCK1 and not isinstance(codec, RawCodec):
+            raise CodecError(
+                f"--codec {row.choice.name} shares BEV features, of which fusion {detector.config.fusion} takes none;"
+                " evaluate it apart, with a rule like max"
+            )
 
     @property
     def wants_boxes(self) -> bool:
@@ -166,8 +181,8 @@ class FrameRun:
         return detector.finish(ego, heard, received=received)
 
     def _receive(self, detector: Detector, shared: Shared) -> Received:
-        """What rules of a kind take of a message, the same for all poses and, but for heat, all rules of the trunk."""
-        own = detector if detector.fusion.asks_heat else None
+        """What rules of a kind take of a message, the same for all poses; some ask what only their own head tells."""
+        own = detector if detector.fusion.asks_heat or detector.fusion.aligns else None
         key = (id(shared), detector.fusion.scales, own)  # messages live as long as this run
         if key not in self._received:
             self._received[key] = detector.receive(shared)
@@ -220,7 +235,7 @@ def _on_the_wire(shared: Shared, view: View) -> Any:
 def run_job(job: Job) -> Outcome:
     """What the job's frames gave; one that cannot be read is left out and named."""
     torch.set_num_threads(1)  # else the result would depend on the machine
-    equipment = Equipment(job.checkpoint, job.rows)
+    equipment = Equipment(job.checkpoint, job.rows, job.protocol.include_ego)
     outcome = Outcome([Tally() for _ in job.rows])
     delays = sorted({0, *(row.delay for row in job.rows)})
     known: dict[int, Seen] = {}

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from carla_cp.codecs import load_codec, parse_choice
+from carla_cp.codecs.infocom import InfocomCodec
+from carla_cp.codecs.raw import RawCodec
+from carla_cp.codecs.revqom import RevqomCodec
 from carla_cp.metrics.protocol import OURS
 from carla_cp.opv2v import read_scene
+from carla_cp.perception.checkpoint import load_detector, load_trainable, save_rule, start_rule
 from carla_cp.types import ObjectClass
 from tests.perception.synthetic import make_frame, write
 from tests.tools.claims import load_tool, save_claimer
@@ -114,6 +120,31 @@ def test_a_partner_out_of_range_neither_sends_nor_adds_truth(checkpoint: Path, s
     full = play(checkpoint, scene, rows)
     alone, team = (sum(len(frame[0].truth_ranges) for frame in outcome.tallies[0].matches) for outcome in (near, full))
     assert alone < team
+
+
+def test_a_codec_of_bev_features_is_refused_where_the_rule_takes_every_scale(tmp_path: Path) -> None:
+    detector = load_trainable(save_claimer(tmp_path))
+    save_rule(start_rule(detector, "attention"), tmp_path)
+    rows = [replace(make_row(codec), fusion="attention") for codec in ("raw", "infocom")]
+    equipment = object.__new__(evaluation.Equipment)
+    equipment.detectors = {"attention": load_detector(tmp_path, fusion="attention")}
+    equipment.codecs = {"raw": RawCodec(), "infocom": InfocomCodec(), "revqom": RevqomCodec()}
+    for row in rows:
+        equipment.check(row)
+    with pytest.raises(evaluation.CodecError, match="--codec revqom shares BEV features"):
+        equipment.check(replace(make_row("revqom"), fusion="attention"))
+
+
+def test_rules_of_one_trunk_differ_in_what_they_find(checkpoint: Path, scene: Path, tmp_path: Path) -> None:
+    copytree(checkpoint, tmp_path / "c")
+    detector = load_trainable(tmp_path / "c")
+    torch.manual_seed(4)
+    for rule in ("attention", "max"):
+        save_rule(start_rule(detector, rule), tmp_path / "c")
+    rows = [make_row("raw"), *(replace(make_row("raw"), fusion=rule) for rule in ("attention", "max"))]
+    own, attention, trained = play(tmp_path / "c", scene, rows, (0,)).tallies
+    assert found_scores(attention) != found_scores(own) != found_scores(trained)
+    assert attention.message_bytes[0] < own.message_bytes[0] == trained.message_bytes[0]
 
 
 def test_a_frame_that_cannot_be_read_is_left_out_and_named(checkpoint: Path, tmp_path: Path) -> None:
