@@ -44,9 +44,11 @@ from carla_cp.perception.checkpoint import load_detector, load_trainable, save_r
 from carla_cp.perception.config import CheckpointError
 from carla_cp.perception.detector import Detector
 from carla_cp.perception.fusion import RULES, Member, Team, ego_member, warp
+from carla_cp.perception.fusion.coalign import CoalignFusion, box_errors, spread_loss
 from carla_cp.perception.head import box_loss, heat_loss
 
 IOU = 0.7  # of the validation
+OBJECT_WEIGHT = 0.6  # of a target's box code: its own cell, and those beside it that are nearly as good
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +111,15 @@ def _team(found: Stages, batch: Batch, frame: int, index: int) -> Team:
     return Team(tuple(members))
 
 
+def uncertainty_loss(detector: Detector, rule: CoalignFusion, found: Stages, batch: Batch) -> Tensor:
+    """How well the rule says of one agent's boxes in each frame how wrong they are; the boxes learn nothing from it."""
+    bev, count = found.maps[-1][list(batch.alone)], len(batch.agents)
+    with torch.no_grad():
+        errors = box_errors(detector.raw_heads(bev).boxes, batch.boxes[count:], detector.config.grid.cell_m)
+    at = batch.weight[count:] > OBJECT_WEIGHT
+    return spread_loss(rule.log_variances(bev).permute(0, 2, 3, 1)[at], errors.permute(0, 2, 3, 1)[at])
+
+
 def losses(detector: Detector, found: Stages, batch: Batch) -> tuple[Tensor, Tensor]:
     """Heat and boxes of the teams."""
     fused = [detector.fuse(teams) for teams in teams_of(found, batch, detector.fusion.scales)]
@@ -136,8 +147,11 @@ class RuleTraining:
         self.learning.train()
         with torch.autocast(self.detector.device.type, dtype=torch.bfloat16):
             heat, boxes = losses(self.detector, found, batch)
+            total = heat + self.recipe.box_weight * boxes
+            if isinstance(self.detector.fusion, CoalignFusion):
+                total = total + uncertainty_loss(self.detector, self.detector.fusion, found, batch)
         self.optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(heat + self.recipe.box_weight * boxes)
+        torch.autograd.backward(total)
         ranks.average(self.learning.parameters())
         torch.nn.utils.clip_grad_norm_(self.learning.parameters(), self.recipe.clip)
         self.optimiser.step()

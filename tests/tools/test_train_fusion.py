@@ -43,7 +43,7 @@ def test_teams_hold_each_frames_views_in_order(checkpoint: Path) -> None:
     assert view == sum(batch.agents) and sender == len(batch.theta)
 
 
-@pytest.mark.parametrize("name", ["max", "attention", "where2comm", "cobevt"])
+@pytest.mark.parametrize("name", ["max", "attention", "where2comm", "cobevt", "coalign"])
 def test_only_rule_and_head_learn_and_their_loss_falls(checkpoint: Path, name: str) -> None:
     torch.manual_seed(1)
     batch = one_batch(1, 3)
@@ -75,3 +75,18 @@ def test_a_short_run_leaves_a_rule_that_loads_and_resumes(
     state = torch.load(tmp_path / "work" / "fusion-attention-cobevt.pt", weights_only=True)
     assert state["progress"]["step"] == 3 and len(state["progress"]["curve"]) == 2
     assert state["attention"]["best"] == pytest.approx(0.2)
+
+
+def test_coalign_learns_how_wrong_boxes_are(checkpoint: Path) -> None:
+    torch.manual_seed(1)
+    batch = one_batch(2, 3)
+    rule = train_fusion.RuleTraining(load_trainable(checkpoint), "coalign", train_fusion.FUSION, torch.device("cpu"))
+    found = train_fusion.stages(load_detector(checkpoint), batch)
+    assert isinstance(rule.detector.fusion, train_fusion.CoalignFusion)
+    with torch.no_grad():
+        before = train_fusion.uncertainty_loss(rule.detector, rule.detector.fusion, found, batch)
+    for number in range(1, 5):
+        rule.step(found, batch, 1e-2, Ranks(0, 1), number)
+    with torch.no_grad():
+        after = train_fusion.uncertainty_loss(rule.detector, rule.detector.fusion, found, batch)
+    assert float(after) < float(before)
