@@ -14,12 +14,14 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 from arguments import out_file
+from bench_detectors import bench_detectors
 from provenance import commit, machine
+from timing import Row, timed
 from tqdm import tqdm
 
 from carla_cp.codecs import CODECS, load_codec, parse_choice
@@ -38,32 +40,11 @@ CHECKPOINT = ROOT / "checkpoints" / "mini"
 FOURTH_AGENT = "south_1"
 
 
-@dataclass(frozen=True)
-class Row:
-    """One measured figure."""
-
-    name: str
-    median: float
-    unit: str
-    n: int
-
-
 def four_agents() -> Scenario:
     """The intersection with one more connected car: four agents of 64 x 1024 rays."""
     scenario = load_scenario(SCENARIO)
     extra = ConnectedVehicleSpec(FOURTH_AGENT, scenario.connected[0].lidar)
     return replace(scenario, connected=(*scenario.connected, extra))
-
-
-def timed(repeat: int, call: Callable[[], object]) -> list[float]:
-    """Wall seconds of each of `repeat` calls, after one that is not counted."""
-    call()
-    spent = []
-    for _ in range(repeat):
-        start = time.perf_counter()
-        call()
-        spent.append(time.perf_counter() - start)
-    return spent
 
 
 def bench_server() -> Iterator[Row]:
@@ -160,6 +141,7 @@ def bench_codecs() -> Iterator[Row]:
 BENCHES: tuple[tuple[str, Callable[[], Iterator[Row]]], ...] = (
     ("server", bench_server),
     ("perception", bench_perception),
+    ("detectors", lambda: bench_detectors(one_sweep())),
     ("codecs", bench_codecs),
     ("loop", bench_loop),
 )
