@@ -9,6 +9,7 @@ from pathlib import Path
 import carla_cp
 from carla_cp.codecs import CODECS, codec_path
 from carla_cp.options import RunOptions
+from carla_cp.perception.checkpoint import rule_path
 from carla_cp.types import CodecChoice, Scenario
 
 
@@ -23,6 +24,7 @@ def conditions_of(options: RunOptions, scenario: Scenario, choice: CodecChoice) 
         replace(scenario, source=place, map_file=place),
         choice,
         options.device,
+        options.fusion,
         "embedded" if options.host is None else "another",
     )
     crc = zlib.crc32(repr(stated).encode())
@@ -30,6 +32,8 @@ def conditions_of(options: RunOptions, scenario: Scenario, choice: CodecChoice) 
     kind = CODECS[choice.name]
     if kind.learned:
         weights.append(codec_path(kind, options.checkpoint))
+    if options.fusion is not None:
+        weights.append(rule_path(options.checkpoint, options.fusion))
     code = sorted(Path(carla_cp.__file__).parent.rglob("*.py"))
     for path in (scenario.map_file, *weights, *code):
         crc = zlib.crc32(path.read_bytes() if path.is_file() else b"", crc)

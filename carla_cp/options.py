@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from carla_cp.codecs import parse_choice
+from carla_cp.perception.fusion import RULES
 from carla_cp.scenario import load_scenario, override
 from carla_cp.types import CodecChoice, Scenario
 from carla_cp.whole import writable
@@ -45,6 +46,7 @@ class RunOptions:
     port: int
     device: str
     checkpoint: Path
+    fusion: str | None  # None: the checkpoint's own rule
     jobs: int
 
 
@@ -70,6 +72,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=2000, help="its port (default 2000)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the networks run")
     parser.add_argument("--checkpoint", default="mini", metavar="NAME", help="a folder of checkpoints/, or a path")
+    parser.add_argument(
+        "--fusion", choices=tuple(RULES), metavar="RULE", help=f"{', '.join(RULES)} (default: the checkpoint's)"
+    )
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override the scenario: link.latency_ms=100"
     )
@@ -110,6 +115,7 @@ def parse_options(arguments: argparse.Namespace) -> RunOptions:
         port=arguments.port,
         device=_device(arguments.device),
         checkpoint=_checkpoint(arguments.checkpoint),
+        fusion=arguments.fusion,
         jobs=arguments.jobs,
     )
 

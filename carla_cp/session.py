@@ -94,8 +94,10 @@ def open_session(options: RunOptions) -> Iterator[Session]:
     torch.use_deterministic_algorithms(True)
     # Nothing here reads what it has not written, and filling costs time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    detector = load_detector(options.checkpoint, options.device, EPISODE_THREADS)
+    detector = load_detector(options.checkpoint, options.device, EPISODE_THREADS, options.fusion)
     codecs = tuple((choice, load_codec(choice.name, options.checkpoint, options.device)) for choice in options.choices)
+    for choice, codec in codecs:
+        codec.check_fusion(detector.tap, f"--codec {choice.label} --fusion {detector.config.fusion}")
     with contextlib.ExitStack() as stack:
         if options.host is None:
             host, port = stack.enter_context(embedded_server())

@@ -29,6 +29,7 @@ def test_a_setting_a_budget_a_server_and_weights_each_make_a_difference(tmp_path
         conditions(codec="revqom@1KB"),
         conditions("--host", "localhost"),
         conditions("--checkpoint", checkpoint),
+        conditions("--fusion", "attention"),
     ]
     assert len(set(different)) == len(different)
 

@@ -106,5 +106,5 @@ def test_an_empty_folder_is_named(tmp_path: Path) -> None:
 def test_help_names_every_option_of_the_contract() -> None:
     text = build_parser().format_help()
     contract = """--codec --seeds --out --resume --record --keep-ticks --view --screenshot --host --port --device
-        --checkpoint --set --jobs --ray --rescore"""
+        --checkpoint --fusion --set --jobs --ray --rescore"""
     assert [option for option in contract.split() if option not in text] == []

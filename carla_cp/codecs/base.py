@@ -76,6 +76,14 @@ class Codec(nn.Module, ABC, Generic[Symbols]):
         self.fingerprint = fingerprint
         self.grid = grid if grid is not None else GridSpec()
 
+    def check_fusion(self, tap: Stage, what: str) -> None:
+        """Raises CodecError, with `what` named, unless fusion that takes `tap` has a use for what this codec sends."""
+        if tap is Stage.BLOCK1 and self.tap is Stage.BEV:
+            raise CodecError(
+                f"{what}: the rule fuses every scale of the backbone, the codec sends what comes after; choose raw,"
+                " infocom, early or late, or fusion max"
+            )
+
     def encode(self, view: ViewLike, budget: int | None, request: bytes | None = None) -> bytes:
         """The message: at most `budget` bytes, all that the codec has to say without one, b"" where nothing fits.
 

@@ -66,6 +66,9 @@ class RawCodec(Codec[RawSymbols]):
         super().__init__(fingerprint, grid)
         self.shapes = shapes
 
+    def check_fusion(self, tap: Stage, what: str) -> None:
+        """Sends whatever fusion takes."""
+
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """What arrives of features (C, rows, columns) at the full rate."""
         return features.clamp(-_MAX_HALF, _MAX_HALF).half().float()

@@ -17,7 +17,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from carla_cp.codecs import CODECS, Codec, PayloadError, load_codec
+from carla_cp.codecs import CODECS, Codec, CodecError, PayloadError, load_codec
 from carla_cp.codecs.bitstream import HEADER_BYTES
 from carla_cp.types import Shared, Stage
 from tests.codecs.fake import POSE, FakeView, fake_view
@@ -191,3 +191,12 @@ def test_an_empty_scene_breaks_no_codec(codec: Codec[Any]) -> None:
         payload = codec.encode(blank, budget)
         if payload:
             codec.decode(payload)
+
+
+def test_a_codec_behind_the_backbone_is_refused_by_a_fusion_of_its_scales(codec: Codec[Any]) -> None:
+    codec.check_fusion(Stage.BEV, "--codec x")
+    if codec.tap is Stage.BEV and codec.name != "raw":
+        with pytest.raises(CodecError, match="--codec x: the rule fuses every scale"):
+            codec.check_fusion(Stage.BLOCK1, "--codec x")
+    else:
+        codec.check_fusion(Stage.BLOCK1, "--codec x")
