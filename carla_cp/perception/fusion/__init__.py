@@ -9,10 +9,23 @@ from carla_cp.perception.fusion.cobevt import CobevtFusion, PaddedCobevtFusion
 from carla_cp.perception.fusion.fcooper import FCooperFusion
 from carla_cp.perception.fusion.maximum import MaxFusion
 from carla_cp.perception.fusion.team import FusionRule, Member, Sight, Team, ego_member, is_roadside
+from carla_cp.perception.fusion.v2vnet import MemorylessV2vnetFusion, V2vnetFusion
+from carla_cp.perception.fusion.v2xvit import V2xvitFusion
 from carla_cp.perception.fusion.warp import plane_theta, warp
 from carla_cp.perception.fusion.where2comm import Where2commFusion
 
-__all__ = ["RULES", "FusionRule", "Member", "Sight", "Team", "ego_member", "is_roadside", "make_rule", "plane_theta", "warp"]
+__all__ = [
+    "RULES",
+    "FusionRule",
+    "Member",
+    "Sight",
+    "Team",
+    "ego_member",
+    "is_roadside",
+    "make_rule",
+    "plane_theta",
+    "warp",
+]
 
 RULES: dict[str, type[FusionRule]] = {
     "max": MaxFusion,
@@ -23,6 +36,9 @@ RULES: dict[str, type[FusionRule]] = {
     "coalign": CoalignFusion,
     "cobevt": CobevtFusion,
     "cobevt_padded": PaddedCobevtFusion,
+    "v2vnet": V2vnetFusion,
+    "v2vnet_memoryless": MemorylessV2vnetFusion,
+    "v2xvit": V2xvitFusion,
 }
 
 

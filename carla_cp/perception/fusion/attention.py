@@ -14,7 +14,7 @@ import math
 import torch
 from torch import Tensor
 
-from carla_cp.perception.fusion.cells import known_cells
+from carla_cp.perception.fusion.cells import known_cells, zeroed
 from carla_cp.perception.fusion.team import FusionRule, Team
 from carla_cp.perception.fusion.warp import resample
 
@@ -38,9 +38,8 @@ class UnmaskedAttentionFusion(FusionRule):
         """The fused feature (C, H, W) of each team."""
         fused = []
         for team in teams:
-            known = torch.where(team.valid[:, None], team.features, 0.0)
-            moved = resample(known[1:], team.theta[1:])
-            features = torch.cat([known[:1], moved]).contiguous(memory_format=torch.channels_last)
+            known = zeroed(team.features, team.valid)
+            features = torch.cat([known[:1], resample(known[1:], team.theta[1:])])
             fused.append(attend(features, torch.ones_like(team.valid)))
         return tuple(fused)
 

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from carla_cp.perception.config import DetectorConfig
-from carla_cp.perception.fusion.cells import known_cells
+from carla_cp.perception.fusion.cells import known_cells, mean_over_agents
+from carla_cp.perception.fusion.coarse import Coarse
 from carla_cp.perception.fusion.team import FusionRule, Member, Team
 
 LARGEST_TEAM = 5  # the published configuration's
@@ -62,9 +63,7 @@ class CobevtFusion(FusionRule):
         width, stride = self.size.width, self.size.stride
         self.layers = nn.ModuleList(AxialLayer(self.size) for _ in range(self.size.depth))
         self.norm, self.out = nn.LayerNorm(width), nn.Linear(width, width)
-        if stride > 1:
-            self.down = nn.Conv2d(width, width, stride, stride=stride)
-            self.up = nn.ConvTranspose2d(width, width, stride, stride=stride)
+        self.coarse = Coarse(width, stride) if stride > 1 else None
 
     def forward(self, teams: tuple[Team, ...]) -> tuple[Tensor, ...]:
         """The fused feature (C, H, W) of each team; of more agents than LARGEST_TEAM, the nearest take part."""
@@ -76,12 +75,11 @@ class CobevtFusion(FusionRule):
         whole = self.size.window * self.size.stride
         edges = (0, -width % whole, 0, -height % whole)
         features, valid = F.pad(features, edges), F.pad(valid, edges)
-        if self.size.stride == 1:
+        if self.coarse is None:
             fused = self._attended(features, valid)
         else:
-            coarse = F.max_pool2d(valid[:, None].to(features), self.size.stride)[:, 0] > 0
-            wide: Tensor = self.up(self._attended(self.down(features), coarse)[None])
-            fused = _mean(features, valid) + wide[0]
+            wide = self._attended(*self.coarse.narrow(features, valid))
+            fused = mean_over_agents(features, valid) + self.coarse.widen(wide)
         result: Tensor = self.out(self.norm(fused[:, :height, :width].permute(1, 2, 0)))
         return result.permute(2, 0, 1)
 
@@ -92,7 +90,7 @@ class CobevtFusion(FusionRule):
         valid = F.pad(valid, (0, 0, 0, 0, 0, empty))
         for layer in self.layers:
             tokens = layer(tokens, valid)
-        return _mean(tokens.permute(0, 3, 1, 2), torch.ones_like(valid) if self.padded else valid)
+        return mean_over_agents(tokens.permute(0, 3, 1, 2), torch.ones_like(valid) if self.padded else valid)
 
 
 class PaddedCobevtFusion(CobevtFusion):
@@ -178,13 +176,6 @@ def relative_places(agents: int, window: int) -> Tensor:
     agent, row, column = (at[:, :, None] - at[:, None]).unbind()
     span = 2 * window - 1
     return ((agent + agents - 1) * span + row + window - 1) * span + column + window - 1
-
-
-def _mean(features: Tensor, valid: Tensor) -> Tensor:
-    """The mean (C, H, W) of features (N, C, H, W) over the agents that are valid (N, H, W) in a cell."""
-    share = valid / valid.sum(dim=0).clamp(min=1)
-    mean: Tensor = (features * share[:, None].to(features)).sum(dim=0)
-    return mean
 
 
 def _nearest(team: Team) -> tuple[Member, ...]:

@@ -7,8 +7,9 @@ import torch
 
 from carla_cp.geometry import matrix_from_pose, relative, transform_boxes
 from carla_cp.perception.config import DetectorConfig
+from carla_cp.perception.fusion import Sight
 from carla_cp.perception.fusion.attention import AttentionFusion
-from carla_cp.perception.fusion.coalign import FIRST_SPREAD, CoalignFusion, Sight, box_errors, spread_loss
+from carla_cp.perception.fusion.coalign import FIRST_SPREAD, CoalignFusion, box_errors, spread_loss
 from carla_cp.perception.head import make_targets
 from carla_cp.types import Detections, FloatArray, GridSpec, Pose
 from tests.perception.fusion.teams import frame

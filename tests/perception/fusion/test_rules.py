@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -67,8 +68,9 @@ def test_gradients_reach_every_parameter_and_every_agent(rule: FusionRule) -> No
     for team in teams:
         for member in team.members:
             member.features.requires_grad_()
+    roadside = tuple(Team((replace(team.members[0], roadside=True), *team.members[1:])) for team in teams)
     generator = torch.Generator().manual_seed(5)
-    fused = rule.train()(teams)
+    fused = (*rule.train()(teams), *rule(roadside))
     loss = sum((torch.rand(scale.shape, generator=generator) * scale).sum() for scale in fused)
     assert isinstance(loss, Tensor)
     loss.backward()  # type: ignore[no-untyped-call]
