@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from carla_cp.geometry import bev_corners
 from carla_cp.perception.config import AnchorSpec, DetectorConfig
 from carla_cp.perception.head import DetectionHead, RawHeads, suppress
 from carla_cp.types import Detections, FloatArray, GridSpec, IntArray, ObjectClass
@@ -197,8 +196,12 @@ def _upright_iou(anchors: FloatArray, boxes: FloatArray) -> npt.NDArray[np.float
 
 
 def _upright(boxes: FloatArray) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    corners = bev_corners(boxes)
-    return corners.min(axis=1).astype(np.float32), corners.max(axis=1).astype(np.float32)
+    """Lowest and highest x, y (N, 2) of boxes, rounded where OpenCOOD rounds: among equal overlaps that decides."""
+    turn = np.stack([np.cos(boxes[:, 6]), np.sin(boxes[:, 6])], axis=1).astype(np.float32)
+    half = (boxes[:, 3:5] / 2).astype(np.float32)
+    reach = np.abs(half[:, :1] * turn) + np.abs(half[:, 1:] * turn[:, ::-1])
+    middle = boxes[:, :2].astype(np.float32)
+    return middle - reach, middle + reach
 
 
 # -------------------------------------------------------------------------------------------------------------- loss
