@@ -102,6 +102,7 @@ class V2vnetFusion(FusionRule):
         """A receiver's next state (C, H, W), and which of its cells (H, W) anybody knows something of."""
         between = (planes @ torch.linalg.inv(planes[receiver]))[:, :2]
         others = [agent for agent in range(len(states)) if agent != receiver]
+        states = states.float()  # places would be rounded with them
         own, own_known = states[receiver, None], known[receiver, None]
         moved, moved_known = warp(states[others], known[others], between[others])
         heard, heard_known = torch.cat([own, moved]), torch.cat([own_known, moved_known])

@@ -83,6 +83,14 @@ def test_gradients_reach_every_parameter_and_every_agent(rule: FusionRule) -> No
             assert member.features.grad is not None and member.features.grad.abs().max() > 0
 
 
+def test_half_precision_changes_little(rule: FusionRule) -> None:
+    teams = frame(rule, 2)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        halved = fuse(rule, teams)
+    for first, second in zip(fuse(rule, teams), halved, strict=True):
+        assert (first - second).abs().max() < 0.03 * first.abs().max()
+
+
 def test_an_unknown_rule_is_named_with_those_there_are() -> None:
     with pytest.raises(ValueError, match="no fusion rule 'mean'; choose one of max"):
         make_rule("mean", DetectorConfig())
