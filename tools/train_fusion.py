@@ -1,7 +1,8 @@
 """Trains fusion rules over a finished trunk: python tools/train_fusion.py DATA --checkpoint checkpoints/mini --val DIR
 --rule attention --rule cobevt
 
-Trunk and own heat map stay as they are; of each rule, its own layers and a head of its own learn. All rules of a
+Trunk and own heat map stay as they are; the rule and what comes behind it learn: a head, and where scales are fused the
+layers that bring them together. All rules of a
 command see the same batches, and the trunk runs once for all. What is kept of each is the running mean of its weights
 with the best validation so far, in CHECKPOINT/fusion/<rule>.safetensors; --resume goes on where the last run stopped.
 """
@@ -115,7 +116,9 @@ def uncertainty_loss(detector: Detector, rule: CoalignFusion, found: Stages, bat
     """How well the rule says of one agent's boxes in each frame how wrong they are; the boxes learn nothing from it."""
     bev, count = found.maps[-1][list(batch.alone)], len(batch.agents)
     with torch.no_grad():
-        errors = box_errors(detector.raw_heads(bev).boxes, batch.boxes[count:], detector.config.grid.cell_m)
+        alone = [tuple(Team((ego_member(scale[view]),)) for scale in found.maps[:-1]) for view in batch.alone]
+        raw = detector.raw_heads(torch.stack([detector.fuse(teams) for teams in alone]))
+        errors = box_errors(raw.boxes, batch.boxes[count:], detector.config.grid.cell_m)
     at = batch.weight[count:] > OBJECT_WEIGHT
     return spread_loss(rule.log_variances(bev).permute(0, 2, 3, 1)[at], errors.permute(0, 2, 3, 1)[at])
 
@@ -133,7 +136,7 @@ class RuleTraining:
     def __init__(self, trunk: Detector, name: str, recipe: Recipe, device: torch.device) -> None:
         self.name, self.recipe = name, recipe
         self.detector = start_rule(trunk, name).to(device).eval().requires_grad_(False)
-        self.learning = nn.ModuleList([self.detector.fusion, self.detector.head]).requires_grad_(True)
+        self.learning = _behind_the_trunk(self.detector).requires_grad_(True)
         self.mean = copy.deepcopy(self.learning)
         self.optimiser = torch.optim.AdamW(
             self.learning.parameters(), recipe.peak_rate, weight_decay=recipe.weight_decay
@@ -161,7 +164,7 @@ class RuleTraining:
     def averaged(self) -> Detector:
         """The detector with the running mean of what learns."""
         detector = copy.deepcopy(self.detector).cpu().eval()
-        nn.ModuleList([detector.fusion, detector.head]).load_state_dict(self.mean.state_dict())
+        _behind_the_trunk(detector).load_state_dict(self.mean.state_dict())
         detector.fingerprint = self.detector.fingerprint
         return detector
 
@@ -180,6 +183,12 @@ class RuleTraining:
         self.mean.load_state_dict(saved["mean"])
         self.optimiser.load_state_dict(saved["optimiser"])
         self.best = float(saved["best"])  # type: ignore[arg-type]
+
+
+def _behind_the_trunk(detector: Detector) -> nn.ModuleList:
+    """What learns: the rule and all that comes behind it."""
+    merge = [detector.behind] if detector.config.own_merge else []
+    return nn.ModuleList([detector.fusion, detector.head, *merge])
 
 
 class Training:

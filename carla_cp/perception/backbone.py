@@ -8,6 +8,7 @@ without norm, which may stride, or none; and CoAlign's blocks of residual layers
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -86,20 +87,33 @@ def _shrink(config: DetectorConfig, inputs: int) -> nn.Sequential:
     )
 
 
-class Backbone(nn.Module):
-    """Pillar map (B, C_pillar, pillar_rows, pillar_columns) to BEV feature (B, C_bev, rows, columns), >= 0."""
+class Merge(nn.Module):
+    """The outputs of all blocks to one BEV feature (B, C_bev, rows, columns), >= 0."""
 
     def __init__(self, config: DetectorConfig) -> None:
         """Layers of the given widths, untrained."""
         super().__init__()
-        blocks, ups, inputs, factor = [], [], config.pillar_channels, 1
-        for level, (width, stride) in enumerate(zip(config.filters, config.strides, strict=True)):
-            blocks.append(_block(config, inputs, level))
-            factor *= stride
-            ups.append(_up_block(width, config.up_channels, factor // config.strides[0]))
-            inputs = width
-        self.blocks, self.ups = nn.ModuleList(blocks), nn.ModuleList(ups)
-        self.shrink = _shrink(config, config.up_channels * len(blocks))
+        factors = [math.prod(config.strides[1 : level + 1]) for level in range(len(config.filters))]
+        self.ups = nn.ModuleList(
+            _up_block(width, config.up_channels, factor) for width, factor in zip(config.filters, factors, strict=True)
+        )
+        self.shrink = _shrink(config, config.up_channels * len(config.filters))
+
+    def merge(self, scales: Sequence[Tensor]) -> Tensor:
+        """The BEV feature of all blocks' outputs."""
+        raised = [up(value) for up, value in zip(self.ups, scales, strict=True)]
+        result: Tensor = self.shrink(torch.cat(raised, dim=1))
+        return result
+
+
+class Backbone(Merge):
+    """Pillar map (B, C_pillar, pillar_rows, pillar_columns) to BEV feature (B, C_bev, rows, columns), >= 0."""
+
+    def __init__(self, config: DetectorConfig) -> None:
+        """Layers of the given widths, untrained."""
+        super().__init__(config)
+        inputs = (config.pillar_channels, *config.filters[:-1])
+        self.blocks = nn.ModuleList(_block(config, width, level) for level, width in enumerate(inputs))
 
     def first(self, pillars: Tensor) -> Tensor:
         """What the first block makes of a pillar map: (B, C_1, H_1, W_1)."""
@@ -112,12 +126,6 @@ class Backbone(nn.Module):
         for block in list(self.blocks)[1:]:
             found.append(block(found[-1]))
         return tuple(found)
-
-    def merge(self, scales: Sequence[Tensor]) -> Tensor:
-        """The BEV feature of all blocks' outputs."""
-        raised = [up(value) for up, value in zip(self.ups, scales, strict=True)]
-        result: Tensor = self.shrink(torch.cat(raised, dim=1))
-        return result
 
     def rest(self, block1: Tensor) -> Tensor:
         """The BEV feature of the first block's output."""

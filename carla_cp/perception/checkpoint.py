@@ -1,7 +1,7 @@
 """A detector's folder: config.json, weights.safetensors, and fusion/<rule>.safetensors over the same trunk.
 
-The trunk is everything up to the BEV feature and the own heat map; a rule's file holds the rule and the head that was
-trained with it, and names the trunk that it belongs to.
+The trunk is everything up to the BEV feature and the own heat map; a rule's file holds the rule and all that comes
+behind it (the head, and for fused scales the layers that bring them together), and names the trunk it belongs to.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from carla_cp.whole import write_whole
 
 WEIGHTS, CONFIG, FUSION = "weights.safetensors", "config.json", "fusion"
 _TRUNK = "trunk"  # key in the metadata of a rule's file
-_OF_RULE = ("fusion.", "head.")
+_OF_RULE = ("fusion.", "head.", "behind.")
 
 
 def load_detector(
@@ -69,16 +69,26 @@ def load_trainable(checkpoint: Path, fusion: str | None = None) -> Detector:
 def start_rule(detector: Detector, fusion: str) -> Detector:
     """A detector with the same trunk and head and an untrained fusion rule; it keeps the trunk's fingerprint.
 
+    Where the rule fuses scales, the layers behind it begin as those of the trunk.
+
     Raises CheckpointError for a rule that does not exist.
     """
     if fusion not in RULES:
         raise CheckpointError(f"there is no fusion rule {fusion!r}; choose one of {', '.join(RULES)}")
-    fused = Detector(replace(detector.config, fusion=fusion))
-    state = {name: value for name, value in detector.state_dict().items() if not name.startswith("fusion.")}
+    fused = Detector(replace(detector.config, fusion=fusion, own_merge=RULES[fusion].scales))
+    keep = ("fusion.", "behind.")
+    state = {name: value for name, value in detector.state_dict().items() if not name.startswith(keep)}
     own = {name: value for name, value in fused.state_dict().items() if name.startswith("fusion.")}
-    fused.load_state_dict({**own, **state})
+    behind = {f"behind.{name}": value for name, value in _merge_state(detector).items() if fused.config.own_merge}
+    fused.load_state_dict({**own, **behind, **state})
     fused.fingerprint = detector.fingerprint
     return fused
+
+
+def _merge_state(detector: Detector) -> dict[str, Tensor]:
+    """The weights of the trunk's own layers that bring scales together."""
+    state = detector.backbone.state_dict()
+    return {name: value for name, value in state.items() if not name.startswith("blocks.")}
 
 
 def rule_path(checkpoint: Path, fusion: str) -> Path:

@@ -6,7 +6,7 @@ import copy
 import zlib
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from carla_cp.geometry import relative, transform_boxes, transform_points
 from carla_cp.perception.anchors import AnchorHead
-from carla_cp.perception.backbone import Backbone, lay_channels_last
+from carla_cp.perception.backbone import Backbone, Merge, lay_channels_last
 from carla_cp.perception.config import DetectorConfig
 from carla_cp.perception.encoders import make_encoder
 from carla_cp.perception.fusion import Member, Sight, Team, ego_member, is_roadside, make_rule, plane_theta, warp
@@ -35,6 +35,8 @@ class Detector(nn.Module):
         self.pillar_net = make_encoder(config)
         self.backbone = Backbone(config)
         self.fusion = make_rule(config.fusion, config)
+        if config.own_merge:
+            self.behind = Merge(config)
         self.head: DetectionHead = AnchorHead(config) if config.head == "anchors" else Head(config)
         if config.head == "centre":  # an anchor head's own score is its heat
             self.own_heat = nn.Conv2d(config.bev_channels, len(config.classes), 1)
@@ -85,7 +87,10 @@ class Detector(nn.Module):
     def fuse(self, teams: tuple[Team, ...]) -> Tensor:
         """The fused BEV feature (C, H, W) of a frame's teams: one per scale, or that of the BEV features alone."""
         fused: tuple[Tensor, ...] = self.fusion(teams)
-        return self.backbone.merge([scale[None] for scale in fused])[0] if self.fusion.scales else fused[0]
+        if not self.fusion.scales:
+            return fused[0]
+        behind = self.behind if self.config.own_merge else self.backbone
+        return behind.merge([scale[None] for scale in fused])[0]
 
     def raw_heads(self, fused: Tensor) -> RawHeads:
         """What the head says of fused features (B, C_bev, rows, columns)."""
@@ -105,8 +110,11 @@ class Detector(nn.Module):
         Raises ValueError for features whose shape is not that of their stage.
         """
         maps, heat = self._maps_of(item)
-        bev = self.backbone.merge([features for features, _ in maps])[0] if self.fusion.aligns else None
-        return Received(item, tuple(maps), heat, bev, Detections.empty() if bev is None else self.read(bev))
+        if not self.fusion.aligns:
+            return Received(item, tuple(maps), heat)
+        bev = self.backbone.merge([features for features, _ in maps])[0]
+        alone = tuple(Team((ego_member(features[0], heat),)) for features, _ in maps)
+        return Received(item, tuple(maps), heat, bev, self.read(self.fuse(alone)))
 
     @torch.no_grad()
     def finish(
@@ -118,33 +126,20 @@ class Detector(nn.Module):
     ) -> Detections:
         """The ego's detections, in its agent frame, with all that was heard; senders side by side in `pool`.
 
-        Points join the ego's cloud; features run through what is left of the network, are warped and fused; boxes are
+        Points join the ego's cloud, or are encoded sender by sender (`encodes_apart`); features run through what is left of the network, are warped and fused; boxes are
         merged by NMS. `received` are messages that `receive` prepared. Raises ValueError as `receive` does.
         """
         points = [item for item in shared if item.stage is Stage.POINTS]
-        start = ego if not points else View(self, ego.sweep, self._merge_points(ego, points))
+        apart = points if self.config.encodes_apart else []
+        start = ego if not points or apart else View(self, ego.sweep, self._merge_points(ego, points))
         features = [item for item in shared if item.features is not None]
         side_by_side = map if pool is None else pool.map
         known = [*side_by_side(self.receive, features), *received]
         heard = list(side_by_side(self._placed, [ego] * len(known), known, self._poses(ego, known)))
+        heard += side_by_side(self._projected, [ego] * len(apart), apart)
         found = self.read(self.fuse(_teams(start.members, heard))) if heard else start.boxes
         boxes = [item for item in shared if item.stage is Stage.BOXES]
         return found if not boxes else self._merge_boxes(ego, found, boxes)
-
-    @torch.no_grad()
-    def finish_projected(self, ego: View, shared: Sequence[Shared]) -> Detections:
-        """The ego's detections with the points of others, each cloud encoded by itself in the ego's grid, then fused.
-
-        OpenCOOD's default ("proj_first"): senders that know the ego's pose, and no feature that is resampled. Raises
-        ValueError for anything but points.
-        """
-        members = []
-        for item in shared:
-            view = View(self, ego.sweep, self._moved_points(ego, item))
-            age_s = (ego.sweep.time_us - item.time_us) / 1e6
-            of_sender = [replace(own, roadside=is_roadside(item.sender), age_s=age_s) for own in view.members]
-            members.append(of_sender)
-        return self.read(self.fuse(_teams(ego.members, members)))
 
     def read(self, fused: Tensor) -> Detections:
         """The boxes in a fused feature (C, H, W), without one on the agent's own vehicle."""
@@ -168,6 +163,13 @@ class Detector(nn.Module):
         moved = item.points.astype(np.float32)
         moved[:, :3] = transform_points(_ego_from(ego, item), item.points[:, :3].astype(np.float64))
         return moved if self.counts_itself else moved[~on_own_body(moved, self.config)]
+
+    @torch.no_grad()
+    def _projected(self, ego: View, item: Shared) -> tuple[Member, ...]:
+        """A sender's part in the fusion where its points were moved to the ego's grid before they are encoded."""
+        members = View(self, ego.sweep, self._moved_points(ego, item)).members
+        age_s = (ego.sweep.time_us - item.time_us) / 1e6
+        return tuple(replace(own, roadside=is_roadside(item.sender), age_s=age_s) for own in members)
 
     def _poses(self, ego: View, received: Sequence[Received]) -> list[FloatArray]:
         """The matrix ego_from_agent (4, 4) of each sender: as believed, unless the rule corrects them."""
@@ -258,8 +260,8 @@ class Received:
     shared: Shared
     maps: tuple[tuple[Tensor, Tensor], ...]  # features (1, C, H, W) and validity (1, H, W) per scale
     heat: Tensor | None  # (H, W), for rules that ask
-    bev: Tensor | None  # (C_bev, rows, columns), for rules that align
-    found: Detections  # the sender's own boxes in its frame, for rules that align
+    bev: Tensor | None = None  # (C_bev, rows, columns), for rules that align
+    found: Detections = field(default_factory=Detections.empty)  # the sender's own boxes, for rules that align
 
 
 class View:

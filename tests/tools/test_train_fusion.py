@@ -53,7 +53,7 @@ def test_only_rule_and_head_learn_and_their_loss_falls(checkpoint: Path, name: s
     totals = [sum(rule.step(found, batch, 3e-3, Ranks(0, 1), number)) for number in range(1, 7)]
     assert totals[-1] < 0.95 * totals[0]
     changed = {key for key, value in rule.detector.state_dict().items() if not torch.equal(value, before[key])}
-    assert changed and all(key.startswith(("fusion.", "head.")) for key in changed)
+    assert changed and all(key.startswith(("fusion.", "head.", "behind.")) for key in changed)
 
 
 def test_a_short_run_leaves_a_rule_that_loads_and_resumes(
