@@ -20,9 +20,11 @@ from pathlib import Path
 import torch
 from arguments import out_file
 from bench_detectors import bench_detectors
+from check_traffic import run as run_traffic
 from provenance import commit, machine
 from timing import Row, timed
 from tqdm import tqdm
+from traffic_run import TrafficPlan
 
 from carla_cp.codecs import CODECS, load_codec, parse_choice
 from carla_cp.options import build_parser, parse_options
@@ -66,6 +68,16 @@ def bench_server() -> Iterator[Row]:
         spent = timed(30, tick_with_sweeps)
         yield Row("server: ticks per second, 4 LiDARs of 64 x 1024", 1 / statistics.median(spent), "1/s", len(spent))
         world.close()
+
+
+def bench_traffic() -> Iterator[Row]:
+    """CARLA's own TrafficManager with 30 cars, no sensors: its work and the server's take turns in every tick."""
+    plan = TrafficPlan(ROOT / "scenarios" / "maps" / "crossing.xodr", cars=30, ticks=1200, seed=0)
+    results = [outcome.result for outcome in (run_traffic(plan) for _ in range(3)) if outcome.result is not None]
+    rates = [result.ticks_per_s for result in results]
+    yield Row("server: ticks per second, 30 TrafficManager cars", statistics.median(rates), "1/s", len(rates))
+    spent = [result.server_ms for result in results]
+    yield Row("server: its own work, 30 TrafficManager cars", statistics.median(spent), "CPU ms per tick", len(spent))
 
 
 def bench_loop() -> Iterator[Row]:
@@ -140,6 +152,7 @@ def bench_codecs() -> Iterator[Row]:
 
 BENCHES: tuple[tuple[str, Callable[[], Iterator[Row]]], ...] = (
     ("server", bench_server),
+    ("traffic", bench_traffic),
     ("perception", bench_perception),
     ("detectors", lambda: bench_detectors(one_sweep())),
     ("codecs", bench_codecs),
