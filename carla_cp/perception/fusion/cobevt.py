@@ -63,6 +63,7 @@ class CobevtFusion(FusionRule):
         width, stride = self.size.width, self.size.stride
         self.layers = nn.ModuleList(AxialLayer(self.size) for _ in range(self.size.depth))
         self.norm, self.out = nn.LayerNorm(width), nn.Linear(width, width)
+        nn.init.eye_(self.out.weight)  # starts close to what the head behind it knows
         self.coarse = Coarse(width, stride) if stride > 1 else None
 
     def forward(self, teams: tuple[Team, ...]) -> tuple[Tensor, ...]:

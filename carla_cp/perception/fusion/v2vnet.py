@@ -73,6 +73,7 @@ class V2vnetFusion(FusionRule):
         self.message = nn.Conv2d(2 * width, width, 3, padding=1)
         self.gate = self.unit(width)
         self.out = nn.Linear(width, width)
+        nn.init.eye_(self.out.weight)  # starts as what the head behind it knows
 
     def forward(self, teams: tuple[Team, ...]) -> tuple[Tensor, ...]:
         """The fused feature (C, H, W) of each team."""
