@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 from arguments import out_file
 from bench_detectors import bench_detectors
+from bench_fusion import bench_fusion
 from check_traffic import run as run_traffic
 from provenance import commit, machine
 from timing import Row, timed
@@ -155,6 +156,7 @@ BENCHES: tuple[tuple[str, Callable[[], Iterator[Row]]], ...] = (
     ("traffic", bench_traffic),
     ("perception", bench_perception),
     ("detectors", lambda: bench_detectors(one_sweep())),
+    ("fusion", bench_fusion),
     ("codecs", bench_codecs),
     ("loop", bench_loop),
 )
