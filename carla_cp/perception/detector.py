@@ -126,8 +126,9 @@ class Detector(nn.Module):
     ) -> Detections:
         """The ego's detections, in its agent frame, with all that was heard; senders side by side in `pool`.
 
-        Points join the ego's cloud, or are encoded sender by sender (`encodes_apart`); features run through what is left of the network, are warped and fused; boxes are
-        merged by NMS. `received` are messages that `receive` prepared. Raises ValueError as `receive` does.
+        Points join the ego's cloud, or are encoded sender by sender and fused (`encodes_apart`); features run through
+        what is left of the network, are warped and fused; boxes are merged by NMS. `received` are messages that
+        `receive` prepared. Raises ValueError as `receive` does.
         """
         points = [item for item in shared if item.stage is Stage.POINTS]
         apart = points if self.config.encodes_apart else []

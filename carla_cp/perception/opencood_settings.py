@@ -32,16 +32,17 @@ class Method:
     half_length_m: float = 140.8
     half_width_m: float = 40.0
     max_pillars: int = 70000
+    apart: bool = True  # "proj_first": each agent's points are encoded by themselves, in the ego's frame
 
 
 METHODS: dict[str, Method] = {
-    "late": Method(("point_pillar",), "fcooper", half_length_m=70.4, max_pillars=40000),
-    "early": Method(("point_pillar",), "fcooper"),
+    "late": Method(("point_pillar",), "fcooper", half_length_m=70.4, max_pillars=40000, apart=False),
+    "early": Method(("point_pillar",), "fcooper", apart=False),
     "attfuse": Method(("point_pillar_intermediate",), "attention"),
     "fcooper": Method(("point_pillar_fcooper",), "fcooper", shrinks=True, kernel=1),
     "v2vnet": Method(("point_pillar_v2vnet",), "v2vnet_memoryless", shrinks=True, stride=2),
     "cobevt": Method(("point_pillar_cobevt",), "cobevt_padded", shrinks=True, stride=2, half_width_m=38.4),
-    "coalign": Method(("point_pillar_coalign", "point_pillar_baseline_multiscale"), "attention_unmasked"),
+    "coalign": Method(("point_pillar_coalign", "point_pillar_baseline_multiscale"), "attention_unmasked", apart=False),
 }
 
 
@@ -97,6 +98,7 @@ def _published(method: Method, weights: Mapping[str, Tensor], sensor_height_m: f
         shrink_stride=stride,
         bev_channels=256 if shrinks else 384,
         fusion=method.fusion,
+        encodes_apart=method.apart,
         head="anchors",
         score_threshold=0.2,
         nms_iou=0.15,
@@ -112,6 +114,7 @@ def _published(method: Method, weights: Mapping[str, Tensor], sensor_height_m: f
 
 def _as_set(config: DetectorConfig, settings: Mapping[str, Any], method: str, sensor_height_m: float) -> DetectorConfig:
     model, before, after = settings["model"], settings["preprocess"], settings["postprocess"]
+    fusing = settings["fusion"]
     if model["core_method"] not in METHODS[method].models:
         raise ValueError(f"it is of model {model['core_method']}, not {' or '.join(METHODS[method].models)}")
     arguments = model["args"]
@@ -135,6 +138,7 @@ def _as_set(config: DetectorConfig, settings: Mapping[str, Any], method: str, se
     return replace(
         config,
         grid=grid,
+        encodes_apart=fusing["core_method"].startswith("Intermediate") and _projects(fusing),
         points_per_pillar=before["args"]["max_points_per_voxel"],
         max_pillars=before["args"]["max_voxel_test"],
         pillar_channels=arguments["pillar_vfe"]["num_filters"][-1],
@@ -150,6 +154,11 @@ def _as_set(config: DetectorConfig, settings: Mapping[str, Any], method: str, se
         score_threshold=after["target_args"]["score_threshold"],
         nms_iou=after["nms_thresh"],
     )
+
+
+def _projects(fusing: Mapping[str, Any]) -> bool:
+    """Whether agents move their points to the ego's frame before they encode them, as OpenCOOD does unless told not."""
+    return not fusing.get("args") or bool(fusing["args"].get("proj_first", True))
 
 
 def _grid(before: Mapping[str, Any], bev_stride: int, sensor_height_m: float) -> GridSpec:
