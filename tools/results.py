@@ -2,6 +2,7 @@
 
 One section per checkpoint, one line per way of sharing, clean and with pose noise, with 95 % intervals over scenes. A
 picture of AP@0.7 against the noise is written beside it. `evaluate.py --table` writes the same of its own result.
+Evaluations of one checkpoint on the same frames, of which each has some of the rows, become one section.
 """
 
 from __future__ import annotations
@@ -25,15 +26,9 @@ from carla_cp.whole import write_whole
 
 TABLE_NOISES = ("none", "gaussian:0.2/0.2", "gaussian:0.4/0.4")
 SHARED = {"none": "none", "late": "late", "early": "early"}  # codecs without a fusion rule
-PUBLISHED = (
-    "max",
-    "attention",
-    "where2comm",
-    "cobevt",
-    "coalign",
-    "v2vnet",
-    "v2xvit",
-)  # the rules, as the table lists them
+PUBLISHED = ("max", "attention", "where2comm", "cobevt", "coalign", "v2vnet", "v2xvit")  # rules, in the table's order
+ROW = ("label", "fusion", "noise", "noise_on", "delay_ticks")  # what tells a row from another
+SETTING = ("checkpoint", "frames", "scenes", "agents", "skipped", "protocol", "seed", "resamples")  # and an evaluation
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +41,18 @@ class Line:
     def row(self, noise: str) -> dict[str, Any] | None:
         """The row at a noise; of `none`, which no noise reaches, the only one."""
         return self.rows.get("none") if self.name == "none" else self.rows.get(noise)
+
+
+def joined(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The evaluations, those of one setting as one: its rows are those of all, of equal ones the last."""
+    merged: dict[str, dict[str, Any]] = {}
+    for result in results:
+        key = json.dumps([result[name] for name in SETTING], sort_keys=True)
+        known = merged.setdefault(key, result | {"rows": [], "made": []})
+        rows = {tuple(row[name] for name in ROW): row for row in (*known["rows"], *result["rows"])}
+        known["rows"] = list(rows.values())
+        known["made"].append(f"`{result['command']}`: commit {result['commit']}, {result['machine']}.")
+    return list(merged.values())
 
 
 def lines_of(result: dict[str, Any]) -> list[Line]:
@@ -69,14 +76,14 @@ def name_of(row: dict[str, Any]) -> str:
 
 
 def table(results: Sequence[dict[str, Any]], picture: str, trained: Collection[str] = ()) -> str:
-    """RESULTS.md; `trained` names the detectors that have weights."""
+    """RESULTS.md of joined evaluations; `trained` names the detectors that have weights."""
     parts = ["# Results", "", *_protocol(results[0]), ""]
     for result in results:
         parts += _section(result)
     parts += _others({result["checkpoint"] for result in results}, trained)
     parts += [f"![AP@0.7 against pose noise]({picture})", "", "## How this was made", ""]
     for result in results:
-        parts += [f"`{result['command']}`", "", f"Commit {result['commit']}, {result['machine']}.", ""]
+        parts += [text for made in dict.fromkeys(result["made"]) for text in (made, "")]
     return "\n".join(parts)
 
 
@@ -235,6 +242,7 @@ def draw(results: Sequence[dict[str, Any]], path: Path) -> None:
 def write_results(results: Sequence[dict[str, Any]], path: Path) -> None:
     """The table, and the picture beside it under the same name."""
     picture = path.with_suffix(".png")
+    results = joined(results)
     draw(results, picture)
     trained = {weights.parent.name for weights in path.parent.glob(f"*/{WEIGHTS}")}
     write_whole(path, table(results, picture.name, trained))
@@ -250,7 +258,7 @@ def main() -> None:
     for path in options.results:
         try:
             results.append(json.loads(path.read_text(encoding="utf-8")))
-            lines_of(results[-1])
+            lines_of(*joined(results[-1:]))
         except (OSError, ValueError, KeyError, TypeError) as error:
             print(f"results: {path}: no result of tools/evaluate.py ({error}); run it again", file=sys.stderr)
             sys.exit(2)

@@ -63,6 +63,7 @@ def result(*rows: dict[str, Any]) -> dict[str, Any]:
         "skipped": [],
         "noticed": {},
         "protocol": protocol,
+        "seed": 0,
         "resamples": 200,
         "rows": list(rows),
     }
@@ -75,7 +76,7 @@ def some() -> dict[str, Any]:
 
 
 def test_every_way_of_sharing_has_a_line_and_what_has_no_weights_says_so() -> None:
-    text = results.table([some()], "RESULTS.png")
+    text = results.table(results.joined([some()]), "RESULTS.png")
     lines = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("| ")]
     assert lines[:4] == ["shared", "none", "late", "max"]
     assert "| coalign | 0.900 [0.890, 0.910] | 0.450 | 0.800 [0.790, 0.810] | 0.400 | 0.700" in text
@@ -86,12 +87,12 @@ def test_every_way_of_sharing_has_a_line_and_what_has_no_weights_says_so() -> No
 
 
 def test_the_protocol_stands_at_the_head_in_five_lines() -> None:
-    head = results.table([some()], "p").splitlines()[2:8]
+    head = results.table(results.joined([some()]), "p").splitlines()[2:8]
     assert [line[:2] for line in head[:5]] == ["1.", "2.", "3.", "4.", "5."] and head[5] == ""
     assert "40 of 4 scenes" in head[0] and "2 to 5 agents" in head[0]
     other = some()
     other["protocol"] |= {"com_range_m": 70.0, "include_ego": True, "range_m": [140.0, 40.0], "order": "frame"}
-    changed = "\n".join(results.table([other], "p").splitlines()[2:7])
+    changed = "\n".join(results.table(results.joined([other]), "p").splitlines()[2:7])
     for text in ("+-140 x +-40 m", "agents within 70.0 m", "the ego's car counts", "frame order"):
         assert text in changed
 
@@ -105,6 +106,17 @@ def test_detectors_without_figures_are_named(tmp_path: Path) -> None:
     assert "| full | not trained |" in text and "| mini | not" not in text
 
 
+def test_evaluations_of_one_setting_become_one_section_and_others_do_not() -> None:
+    first = result(row("none", None, "none", 0.6), row("raw", "max", "none", 0.9))
+    second = result(row("none", None, "none", 0.6), row("raw", "cobevt", "none", 0.8)) | {"command": "another"}
+    third = second | {"frames": 39}
+    (one,) = results.joined([first, second])
+    assert [line.name for line in results.lines_of(one)] == ["none", "max", "cobevt"]
+    text = results.table([one], "p")
+    assert text.count("## mini") == 1 and "`the command`" in text and "`another`" in text
+    assert len(results.joined([first, second, third])) == 2
+
+
 def test_codecs_with_a_budget_keep_their_name() -> None:
     assert results.name_of(row("revqom", "max", "none", 0.5, budget=2000)) == "revqom@2000, max"
     assert results.name_of(row("raw", "cobevt", "none", 0.5)) == "cobevt"
@@ -112,11 +124,11 @@ def test_codecs_with_a_budget_keep_their_name() -> None:
 
 
 def test_delays_have_a_table_of_their_own() -> None:
-    assert "s old" not in results.table([some()], "p")
+    assert "s old" not in results.table(results.joined([some()]), "p")
     late = result(
         *(row("late", None, "none", 0.8 - 0.1 * ticks, ticks) for ticks in (0, 1)), row("none", None, "none", 0.6)
     )
-    text = results.table([late], "p")
+    text = results.table(results.joined([late]), "p")
     assert "AP@0.7, 0 s old | AP@0.7, 0.5 s old" in text
     assert "| late | 0.400 | 0.350 |" in text and "| none | 0.300 | 0.300 |" in text
 
