@@ -33,7 +33,8 @@ QUEUE_S = 15.0  # that a car may stand beyond a full cycle of lights: for those 
 UNLIT_S = 60.0  # that a car may stand where no junction has lights
 TICKS_PER_S = 150.0
 SAME_TICKS = 1000  # of the check of determinism
-_PATIENCE_S = 30.0  # without a word from a run
+_START_S = 300.0  # for the map to load
+_PATIENCE_S = 30.0  # between two words from a run
 _ATTEMPTS = 5
 
 
@@ -74,11 +75,13 @@ def run(plan: TrafficPlan) -> Outcome:
 
 def _listen(pipe: Connection) -> tuple[TrafficResult | None, bool]:
     """The result once it is there; else nothing, and whether the process ended rather than fell silent."""
-    while pipe.poll(_PATIENCE_S):
+    patience = _START_S
+    while pipe.poll(patience):
         try:
             word = pipe.recv()
         except EOFError:
             return None, True
+        patience = _PATIENCE_S
         if isinstance(word, TrafficResult):
             return word, False
     return None, False

@@ -24,6 +24,7 @@ from carla_cp.world import embedded_server
 _LULL_S = 0.001  # between ticks: makes the client's lost wake-up rare
 _FREE_M, _FREE_S = 10.0, 3.0  # a car may appear where no other is so near, or may be in so many seconds
 _SAY_TICKS = 50
+_TIMEOUT_S = 240.0  # of a call: a large map takes its time to load
 _LIDAR = "sensor.lidar.ray_cast"
 
 
@@ -55,7 +56,7 @@ def drive(plan: TrafficPlan, say: Callable[[int], None]) -> TrafficResult:
     before = _children_s()
     with embedded_server() as (host, port):
         client = carla.Client(host, port)
-        client.set_timeout(60.0)
+        client.set_timeout(_TIMEOUT_S)
         client.generate_opendrive_world(plan.map_file.read_text(encoding="utf-8"))
         traffic = Traffic(client, plan)
         try:
