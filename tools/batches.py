@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from carla_cp.datasets import Dataset, DatasetError
 from carla_cp.lifeline import end_with_parent
 from carla_cp.perception.config import DetectorConfig
+from carla_cp.perception.encoders import cells_per_map
 from carla_cp.perception.head import Targets
 from carla_cp.perception.samples import Augmentation, Sample, make_sample
 from carla_cp.types import Frame
@@ -59,7 +60,7 @@ def make_batch(
 ) -> Batch:
     """Joins samples into one batch."""
     clouds = [cloud for sample in samples for cloud in sample.clouds]
-    per_map = config.grid.pillar_rows * config.grid.pillar_columns
+    per_map = cells_per_map(config)
     agents = tuple(len(sample.clouds) for sample in samples)
     picks = [int(rng.integers(count)) for count in agents]
     starts = np.cumsum((0, *agents[:-1]))

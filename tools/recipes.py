@@ -44,6 +44,7 @@ TRUNKS: dict[str, Recipe] = {  # by the name of the preset
     "half256s": Recipe(steps=8000, batch=4, peak_rate=2e-3, validate_every=500),
     "full": Recipe(steps=30000, batch=4, peak_rate=2e-3, validate_every=2000),
     "full_384": Recipe(steps=30000, batch=4, peak_rate=2e-3, validate_every=2000),
+    "second_mini": Recipe(steps=2000),
     "second": Recipe(steps=30000, batch=4, peak_rate=2e-3, validate_every=2000),
 }
 FUSION = Recipe(steps=2000, peak_rate=1e-3, validate_every=250, patience=8)  # of a rule and its head over a trunk

@@ -23,3 +23,8 @@ def make_encoder(config: DetectorConfig) -> Encoder:
 def group_cloud(points: PointArray, config: DetectorConfig) -> PillarPoints:
     """A cloud (N, 4) in the agent frame as the encoder of that configuration takes it."""
     return ENCODERS[config.encoder].grouped(points, config)
+
+
+def cells_per_map(config: DetectorConfig) -> int:
+    """By how much the cells of one map of a batch differ from those of the next."""
+    return ENCODERS[config.encoder].map_cells(config)

@@ -44,7 +44,7 @@ class Encoder(nn.Module):
         """Layers of the given widths, untrained."""
         super().__init__()
         self.config = config
-        self.cells_per_map = config.grid.pillar_rows * config.grid.pillar_columns
+        self.cells_per_map = self.map_cells(config)
 
     def group(self, points: PointArray) -> PillarPoints:
         """A cloud (N, 4) in the agent frame as `forward` takes it."""
@@ -54,6 +54,11 @@ class Encoder(nn.Module):
     @abstractmethod
     def grouped(points: PointArray, config: DetectorConfig) -> PillarPoints:
         """What `group` gives, for who has no network at hand."""
+
+    @staticmethod
+    def map_cells(config: DetectorConfig) -> int:
+        """`cells_per_map`, for who has no network at hand."""
+        return config.grid.pillar_rows * config.grid.pillar_columns
 
     @abstractmethod
     def forward(self, points: Tensor, counts: Tensor, cells: Tensor, batch: int) -> Tensor:

@@ -95,7 +95,6 @@ class SparseEncoder(Encoder):
         super().__init__(config)
         self.engine = installed_engine() if engine is None else engine
         self.voxels = voxel_grid(config)
-        self.cells_per_map = self.voxels.cells
         self.shape: Triple = (self.voxels.layers + 1, self.voxels.rows, self.voxels.columns)  # one more, as SECOND has
         shape = self.shape
         for layer in layers(1):
@@ -112,6 +111,11 @@ class SparseEncoder(Encoder):
     def grouped(points: PointArray, config: DetectorConfig) -> PillarPoints:
         """The occupied voxels of a cloud (N, 4) in the agent frame, at most `points_per_pillar` points of each."""
         return group_voxels(points, voxel_grid(config), config.points_per_pillar)
+
+    @staticmethod
+    def map_cells(config: DetectorConfig) -> int:
+        """The voxels of one map."""
+        return voxel_grid(config).cells
 
     def forward(self, points: Tensor, counts: Tensor, cells: Tensor, batch: int) -> Tensor:
         """The pillar maps (batch, C, pillar_rows, pillar_columns), >= 0 and exactly 0 out of reach of all points.

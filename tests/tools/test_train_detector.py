@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ import train_detector
 from carla_cp.perception.checkpoint import load_detector
 from carla_cp.perception.config import DetectorConfig
 from carla_cp.perception.detector import Detector
+from carla_cp.perception.presets import SECOND_MINI
 from tests.perception.synthetic import write
 from tests.tools.training_samples import one_batch
 
@@ -39,6 +41,16 @@ def test_every_weight_learns() -> None:
     torch.manual_seed(1)
     detector = Detector(DetectorConfig()).train()
     torch.stack(train_detector.losses(detector, one_batch(2, 8))).sum().backward()
+    idle = [name for name, value in detector.named_parameters() if value.grad is None or not value.grad.any()]
+    assert idle == []
+
+
+def test_a_sparse_detector_learns_with_every_weight() -> None:
+    grid = replace(SECOND_MINI.grid, half_length_m=25.6, half_width_m=25.6)
+    config = replace(SECOND_MINI, grid=grid)
+    torch.manual_seed(1)
+    detector = Detector(config).train()
+    torch.stack(train_detector.losses(detector, one_batch(1, 8, config))).sum().backward()
     idle = [name for name, value in detector.named_parameters() if value.grad is None or not value.grad.any()]
     assert idle == []
 
