@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from lidar_models import mixed_lidar
+from places import Track, apart, beside
 from road_users import BICYCLE, BUS, CAR, MOTORCYCLE, TRUCK, VAN, WALKER, Kind
 
 from carla_cp.geometry import rotated_iou
@@ -27,7 +29,6 @@ from carla_cp.types import (
     RsuSpec,
     Scenario,
     SignalSpec,
-    StopLine,
 )
 from carla_cp.world import Roads
 
@@ -37,34 +38,18 @@ RUN_UP_M = 45.0  # a track starts at most this far before the place its vehicle 
 TRACK_M = 190.0
 LANE_M = 3.5
 PAVEMENT_M = 2.75  # from the middle of an outer lane to the middle of the sidewalk
-SPAWN_Z_M = 0.3
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Track:
-    """A way along the lanes, and the stop lines on it."""
-
-    path: FloatArray  # (N, 2) about 1 m apart
-    stops: tuple[StopLine, ...]
-
-    def pose(self, s_m: float, right_m: float = 0.0) -> Pose:
-        """The place at arc length s_m, moved to the right."""
-        index = min(int(s_m), len(self.path) - 2)
-        dx, dy = self.path[index + 1] - self.path[index]
-        yaw = math.atan2(dy, dx)
-        x, y = self.path[index] + (s_m - index) * np.array([dx, dy])
-        return Pose(float(x) - right_m * math.sin(yaw), float(y) + right_m * math.cos(yaw), SPAWN_Z_M, 0.0, 0.0, yaw)
 
 
 @dataclass(frozen=True, slots=True)
 class SceneSize:
-    """Numbers of road users and agents, each drawn evenly between two bounds."""
+    """Numbers of road users and agents, each drawn evenly between two bounds, and what the agents carry."""
 
     agents: tuple[int, int] = (2, 5)
     vehicles: tuple[int, int] = (15, 35)
     two_wheelers: tuple[int, int] = (2, 5)
     walkers: tuple[int, int] = (4, 12)
     rsu_probability: float = 0.5
+    mixed_lidars: bool = False  # each agent has a LiDAR model of its own; else all have OPV2V's
 
 
 def random_scenario(roads: Roads, map_file: Path, name: str, seed: int, size: SceneSize = SceneSize()) -> Scenario:
@@ -181,7 +166,7 @@ class _Scene:
             for x, y, yaw, _ in edge[index : index + 4 * row : 4]:
                 kind = CAR if self._draw.random() < 0.8 else VAN
                 backwards = math.pi if self._draw.random() < 0.15 else 0.0
-                place = self._beside(x, y, yaw, 2.55 + self._draw.uniform(-0.1, 0.2), backwards)
+                place = beside(x, y, yaw, 2.55 + self._draw.uniform(-0.1, 0.2), backwards)
                 count -= int(self._put(kind, place, 0.0, ()))
             count -= 1
 
@@ -218,9 +203,9 @@ class _Scene:
             x, y, yaw, _ = edge[int(self._draw.integers(len(edge)))]
             back = math.pi if self._draw.random() < 0.5 else 0.0
             if self._draw.random() < 0.35:
-                start = self._beside(x, y, yaw, self._draw.uniform(-4.0, PAVEMENT_M), back - math.pi / 2)
+                start = beside(x, y, yaw, self._draw.uniform(-4.0, PAVEMENT_M), back - math.pi / 2)
             else:
-                start = self._beside(x, y, yaw, PAVEMENT_M + self._draw.uniform(-0.7, 0.7), back)
+                start = beside(x, y, yaw, PAVEMENT_M + self._draw.uniform(-0.7, 0.7), back)
             walk_m = self._draw.uniform(8.0, 16.0)
             end = (start.x + walk_m * math.cos(start.yaw), start.y + walk_m * math.sin(start.yaw))
             stands = self._draw.random() < 0.2
@@ -258,13 +243,17 @@ class _Scene:
         off = [math.hypot(car.start.x - self._focus[0], car.start.y - self._focus[1]) for car in order]
         inner = [car for car, distance in zip(order, off, strict=True) if distance < 35.0]
         ego = inner[0] if inner else order[int(np.argmin(off))]
-        near = [car for car in order if car is not ego and _apart(car.start, ego.start) < AGENT_RANGE_M]
-        alone = [min((car for car in order if car is not ego), key=lambda car: _apart(car.start, ego.start))]
+        near = [car for car in order if car is not ego and apart(car.start, ego.start) < AGENT_RANGE_M]
+        alone = [min((car for car in order if car is not ego), key=lambda car: apart(car.start, ego.start))]
         return [ego, *(near or alone)[: max(count, 1) - 1]]
 
     def _connected(self, number: int) -> ConnectedVehicleSpec:
         mount = Pose(x=float(self._draw.uniform(-0.5, 0.0)), z=float(self._draw.uniform(1.88, 2.1)))
-        return ConnectedVehicleSpec("ego" if number == 0 else f"agent{number}", LidarSpec(mount))
+        name = "ego" if number == 0 else f"agent{number}"
+        return ConnectedVehicleSpec(name, self._lidar(LidarSpec(mount), name))
+
+    def _lidar(self, usual: LidarSpec, agent: str) -> LidarSpec:
+        return mixed_lidar(usual, self._seed, agent) if self._size.mixed_lidars else usual
 
     def _rsus(self) -> tuple[RsuSpec, ...]:
         """A unit on the sidewalk beside the lane that ends nearest to the junction, looking into it."""
@@ -274,10 +263,11 @@ class _Scene:
         centre = self._junctions[np.hypot(*(self._junctions - self._focus).T).argmin()]
         ends = edge[np.argsort(np.hypot(*(edge[:, :2] - centre).T), kind="stable")][:8]
         x, y, yaw, _ = ends[int(self._draw.integers(len(ends)))]
-        place = self._beside(x, y, yaw, PAVEMENT_M + 1.2, 0.0)
+        place = beside(x, y, yaw, PAVEMENT_M + 1.2, 0.0)
         facing = math.atan2(centre[1] - place.y, centre[0] - place.x)
         mount = Pose(z=float(self._draw.uniform(4.0, 6.0)))
-        return (RsuSpec("rsu", Pose(place.x, place.y, 0.0, 0.0, 0.0, facing), LidarSpec(mount, lower_fov_deg=-30.0)),)
+        lidar = self._lidar(LidarSpec(mount, lower_fov_deg=-30.0), "rsu")
+        return (RsuSpec("rsu", Pose(place.x, place.y, 0.0, 0.0, 0.0, facing), lidar),)
 
     # ----------------------------------------------------------------------------------------------------- helps
 
@@ -293,18 +283,3 @@ class _Scene:
         right = near[:, :2] + LANE_M * np.stack([-np.sin(near[:, 2]), np.cos(near[:, 2])], axis=1)
         gaps = np.hypot(*(right[:, None] - self._lanes[None, :, :2]).transpose(2, 0, 1)).min(axis=1, initial=99.0)
         return np.asarray(near[gaps > 2.2])
-
-    @staticmethod
-    def _beside(x: float, y: float, yaw: float, right_m: float, turn: float) -> Pose:
-        return Pose(
-            float(x - right_m * math.sin(yaw)),
-            float(y + right_m * math.cos(yaw)),
-            SPAWN_Z_M,
-            0.0,
-            0.0,
-            float(yaw + turn),
-        )
-
-
-def _apart(first: Pose, second: Pose) -> float:
-    return math.hypot(first.x - second.x, first.y - second.y)

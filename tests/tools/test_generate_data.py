@@ -5,13 +5,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
+import yaml
 
-from carla_cp.geometry import inverse, matrix_from_pose, points_in_boxes, transform_boxes
-from carla_cp.opv2v import read_scene
+from carla_cp.geometry import inverse, matrix_from_pose, points_in_boxes, transform_boxes, transform_points
+from carla_cp.opv2v import read_pcd, read_scene
+from carla_cp.types import FloatArray
 
 ROOT = Path(__file__).parent.parent.parent
 TOOL = ROOT / "tools" / "generate_data.py"
@@ -47,7 +52,11 @@ def test_the_scenes_are_there_on_maps_of_the_split_and_counted(made: tuple[Path,
     names = sorted(path.name for path in out.iterdir())
     assert [name[-4:] for name in sorted(names, key=lambda name: name[-4:])] == ["0000", "0001", "0002"]
     assert all(name.startswith("train_") for name in names)
-    assert "3 scenes, 6 frames" in said.splitlines()[-1]
+    rate, counted, objects, maps = said.splitlines()[-4:]
+    assert rate.startswith("made 6 frames in ")
+    assert counted.startswith("3 scenes, 6 frames, 2.") and counted.endswith(" GB")
+    assert "vehicles" in objects and "pedestrians" in objects
+    assert maps == "scenes by map: " + ", ".join(f"{name[:-7]} 1" for name in names)
 
 
 def test_boxes_sit_on_the_points_of_every_agent(made: tuple[Path, str]) -> None:
@@ -61,6 +70,65 @@ def test_boxes_sit_on_the_points_of_every_agent(made: tuple[Path, str]) -> None:
                 assert 1.7 < agent.sweep.sensor_height_m < 6.1
                 views += len(agent.ids)
     assert views > 60
+
+
+# ---------------------------------------------------------------------------- how OpenCOOD reads, told in our own words
+
+
+def opencood_agents(scene: Path) -> list[str]:
+    """Sorted as text; every name is a number; one leading negative one, a roadside unit, goes to the end."""
+    names = sorted(path.name for path in scene.iterdir() if path.is_dir())
+    return [*names[1:], names[0]] if int(names[0]) < 0 else names
+
+
+def opencood_matrix(pose: list[float]) -> FloatArray:
+    """World from x, y, z [m], roll, yaw, pitch [deg]: by turns about x, then y, then z of CARLA's left-handed frame."""
+    x, y, z, roll, yaw, pitch = pose
+    cos, sin = (dict(zip("ryp", f(np.radians([roll, yaw, pitch])), strict=True)) for f in (np.cos, np.sin))
+    about_x = [[1, 0, 0], [0, cos["r"], sin["r"]], [0, -sin["r"], cos["r"]]]
+    about_y = [[cos["p"], 0, -sin["p"]], [0, 1, 0], [sin["p"], 0, cos["p"]]]
+    about_z = [[cos["y"], -sin["y"], 0], [sin["y"], cos["y"], 0], [0, 0, 1]]
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.array(about_z) @ np.array(about_y) @ np.array(about_x)
+    matrix[:3, 3] = x, y, z
+    return matrix
+
+
+def opencood_inside(points: FloatArray, body: dict[str, list[float]]) -> FloatArray:
+    """Which world points (N, 3) lie in a box of half lengths `extent` about `location + center`, turned by `angle`."""
+    centre = [a + b for a, b in zip(body["location"], body["center"], strict=True)]
+    local = transform_points(np.linalg.inv(opencood_matrix([*centre, *body["angle"]])), points)
+    return np.asarray((np.abs(local) <= np.array(body["extent"]) + 0.05).all(axis=1))
+
+
+def test_opencoods_rules_find_agents_ticks_poses_and_boxes(made: tuple[Path, str]) -> None:
+    units = 0
+    for scene in made[0].iterdir():
+        agents = opencood_agents(scene)
+        assert all(int(name) < 0 for name in agents[2:] if name.startswith("-")) and int(agents[0]) > 0
+        ticks = sorted(path.stem for path in (scene / agents[0]).glob("*.yaml"))
+        assert ticks == ["000000", "000002"]  # every second tick of 0.05 s
+        for tick in ticks:
+            views = {}
+            for name in agents:
+                assert {path.name for path in (scene / name).iterdir()} == {
+                    f"{t}.{e}" for t in ticks for e in ("pcd", "yaml")
+                }
+                data = yaml.safe_load((scene / name / f"{tick}.yaml").read_text())
+                cloud = read_pcd(scene / name / f"{tick}.pcd")[:, :3].astype(float)
+                world = transform_points(opencood_matrix(data["lidar_pose"]), cloud)
+                assert data["RSU"] == (int(name) < 0)
+                units += data["RSU"]
+                views[int(name)] = (data, world)
+                for body in (*data["vehicles"].values(), *data["walkers"].values()):
+                    assert opencood_inside(world, body).any()
+                assert int(name) not in data["vehicles"]
+            listed = set().union(*(view["vehicles"] for view, _ in views.values()))
+            assert len(listed) > 8
+    assert 0 < units < 9
+
+
+# ------------------------------------------------------------------------------------ stopped, killed, and gone on with
 
 
 def test_a_finished_scene_is_kept_and_a_lost_one_comes_back_the_same(made: tuple[Path, str]) -> None:
@@ -78,27 +146,37 @@ def test_a_finished_scene_is_kept_and_a_lost_one_comes_back_the_same(made: tuple
     assert {folder: folder.stat().st_mtime_ns for folder in kept} == times
 
 
-def test_an_interrupt_leaves_whole_scenes_only_and_no_process(tmp_path: Path) -> None:
+@contextmanager
+def running(arguments: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """The tool in a session of its own, so that signals reach it and its processes alone."""
     process = subprocess.Popen(
-        command(tmp_path / "data", "--scenes", "50"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    deadline = time.monotonic() + 100
-    while time.monotonic() < deadline and not list((tmp_path / "data").glob("train_*")):
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert b"Traceback" not in said
-    for folder in (tmp_path / "data").iterdir():
-        assert not folder.name.startswith(".")
-        assert len(read_scene(folder)) == 2
-    deadline = time.monotonic() + 20
-    while group_exists(process.pid) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not group_exists(process.pid)
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 100.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def servers_of(tool: int) -> set[int]:
+    """The servers that a running tool's workers have started."""
+    parents: dict[int, int] = {}
+    servers = set()
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has just ended
+            parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            if b"carla_cp.server" in (entry / "cmdline").read_bytes():
+                servers.add(int(entry.name))
+    return {server for server in servers if parents.get(parents.get(server, 0)) == tool}
 
 
 def group_exists(group: int) -> bool:
@@ -109,6 +187,73 @@ def group_exists(group: int) -> bool:
     return True
 
 
+def alive(process: int) -> bool:
+    """Whether it runs; one that waits to be buried does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def half_done(out: Path, number: str) -> bool:
+    """Whether a frame of the scene lies in its unfinished folder."""
+    return any(out.glob(f".train_*_{number}.partial/*/*.yaml"))
+
+
+def test_after_a_kill_in_the_middle_the_same_command_gives_the_same_bytes(
+    made: tuple[Path, str], tmp_path: Path
+) -> None:
+    out = tmp_path / "data"
+    arguments = command(out, "--scenes", "3", "--jobs", "1")
+    with running(arguments) as process:
+        wait_for(lambda: half_done(out, "0001"))
+        servers = servers_of(process.pid)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+    wait_for(lambda: not any(alive(server) for server in servers), 20.0)
+    assert len(servers) == 1
+    left = sorted(path.name for path in out.iterdir())
+    assert len(left) == 2 and left[0].endswith("_0001.partial") and left[1].endswith("_0000")
+    (out / ".of_another_map.partial").mkdir()
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert "1 of 3 scenes are there; making 2" in done.stdout
+    assert files(out) == files(made[0])
+    assert not list(out.glob(".*"))
+
+
+def test_a_scene_whose_server_died_is_made_on_a_fresh_one(made: tuple[Path, str], tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    with running(command(out, "--scenes", "2", "--jobs", "1")) as process:
+        wait_for(lambda: half_done(out, "0000"))
+        (server,) = servers_of(process.pid)
+        os.kill(server, signal.SIGKILL)
+        said, errors = process.communicate(timeout=200)
+    assert process.returncode == 0, errors
+    assert "2 scenes, 4 frames" in said
+    assert files(out).items() <= files(made[0]).items()
+
+
+def test_an_interrupt_leaves_whole_scenes_only_and_no_process(tmp_path: Path) -> None:
+    out = tmp_path / "data"
+    with running(command(out, "--scenes", "50", "--binary")) as process:
+        wait_for(lambda: list(out.glob("train_*")))
+        servers = servers_of(process.pid)
+        second = subprocess.run(command(out, "--scenes", "1"), capture_output=True, text=True, timeout=60)
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 130
+    assert "Traceback" not in said
+    assert second.returncode == 2 and "another run makes scenes there" in second.stderr
+    for folder in out.iterdir():
+        assert not folder.name.startswith(".")
+        assert len(read_scene(folder)) == 2
+    wait_for(lambda: not group_exists(process.pid) and not any(alive(server) for server in servers), 20.0)
+
+
+# ----------------------------------------------------------------------------------------------------- before it starts
+
+
 @pytest.mark.parametrize(
     ("option", "value", "named"),
     [
@@ -117,6 +262,7 @@ def group_exists(group: int) -> bool:
         ("--stride", "0.07", "0.07"),
         ("--stride", "inf", "inf"),
         ("--split", "all", "'all'"),
+        ("--lidar", "radar", "'radar'"),
     ],
 )
 def test_a_bad_option_is_named(
@@ -125,6 +271,16 @@ def test_a_bad_option_is_named(
     with pytest.raises(SystemExit, match="2"):
         generate_data.parse(["out", "--scenes", "1", "--split", "val", option, value])
     assert named in capsys.readouterr().err
+
+
+def test_what_the_disk_cannot_hold_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    done = subprocess.run(
+        command(tmp_path, "--scenes", "2", "--frames", "99999999"), capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert str(tmp_path) in line and "--binary" in line and " GB" in line
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_scene_has_a_seed_of_its_own_that_does_not_depend_on_the_number_of_scenes(

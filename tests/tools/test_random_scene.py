@@ -91,3 +91,15 @@ def test_moving_users_start_on_their_path(scenes: list[Scenario]) -> None:
         gap = np.hypot(*(np.array(user.path) - (user.start.x, user.start.y)).T).min()
         assert gap < 1.2
         assert user.speed_mps > 0
+
+
+def test_mixed_lidars_change_the_lidars_and_nothing_else(random_scene: ModuleType) -> None:
+    file = ROOT / "scenarios" / "maps" / "train_fourway.xodr"
+    usual, mixed = (
+        random_scene.random_scenario(Roads.of_file(file), file, "x", 5, random_scene.SceneSize(mixed_lidars=wanted))
+        for wanted in (False, True)
+    )
+    assert (usual.ego, usual.actors, usual.signals) == (mixed.ego, mixed.actors, mixed.signals)
+    assert {car.lidar.channels for car in usual.connected} == {64}
+    assert len({car.lidar for car in mixed.connected}) == len(mixed.connected) > 1
+    assert all(car.lidar != old.lidar for car, old in zip(mixed.connected, usual.connected, strict=True))
