@@ -21,6 +21,7 @@ import torch
 from arguments import out_file
 from bench_detectors import bench_detectors
 from bench_fusion import bench_fusion
+from bench_generate import bench_generate
 from check_traffic import run as run_traffic
 from provenance import commit, machine
 from timing import Row, timed
@@ -158,6 +159,7 @@ BENCHES: tuple[tuple[str, Callable[[], Iterator[Row]]], ...] = (
     ("detectors", lambda: bench_detectors(one_sweep())),
     ("fusion", bench_fusion),
     ("codecs", bench_codecs),
+    ("generate", bench_generate),
     ("loop", bench_loop),
 )
 
