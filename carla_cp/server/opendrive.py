@@ -6,9 +6,11 @@ named and counted. What neither helps is refused.
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from statistics import median
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -16,15 +18,17 @@ from carla_cp.server.road_faults import RoadError, check_road, lane_ids, number,
 
 _TRIAL_S = 120.0
 _MOST_LANES = 64
+_WIDEST_MAP_M = 50_000.0  # from the middle
 # Run in a process of its own: the wheel's reader, and the queries that every client makes.
 _TRIAL = """
 import carla, math, sys
 world_map = carla.Map("trial", sys.stdin.buffer.read().decode())
 waypoints = world_map.generate_waypoints(2.0)
+middle = waypoints[len(waypoints) // 2].transform.location if waypoints else None
 world_map.get_topology(), world_map.get_all_landmarks(), world_map.get_crosswalks()
 for waypoint in waypoints:
     place = waypoint.transform.location
-    if not math.isfinite(place.x + place.y + place.z):
+    if not place.distance(middle) < 100_000.0:
         print(waypoint.road_id, file=sys.stderr)
         sys.exit(3)
     waypoint.next(2.0), waypoint.previous(2.0)
@@ -92,7 +96,7 @@ def try_out(text: str) -> None:
         raise OpenDriveError(f"the wheel's reader ends on it by signal {-trial.returncode}; check it with a validator")
     said = trial.stderr.decode(errors="replace").strip().rpartition("\n")[2]
     if trial.returncode == 3:
-        raise OpenDriveError(f"road {said} has places that are no numbers; mend its planView and its widths")
+        raise OpenDriveError(f"road {said} has places that are no numbers or far away; mend its planView")
     if trial.returncode:
         raise OpenDriveError(f"the wheel's reader says: {said}; check it with a validator")
 
@@ -133,18 +137,41 @@ def _take_roads(network: _Network) -> None:
             network.dropped.append(f"{name}: the junction {road.get('junction')!r} is no number, so it is in none")
             road.set("junction", "-1")
         network.roads[road_id] = road
+    _leave_far_roads(network)
     if not network.roads:
         raise OpenDriveError("; ".join(network.skipped[:3]) or "it has no road; give a map with driving lanes")
 
 
+def _leave_far_roads(network: _Network) -> None:
+    """A road that begins far away from most others would make a map too large to build."""
+    starts = {road_id: _start(road) for road_id, road in network.roads.items()}
+    x, y = (median(start[axis] for start in starts.values()) if starts else 0.0 for axis in (0, 1))
+    for road_id, start in starts.items():
+        away = math.hypot(start[0] - x, start[1] - y)
+        if away > _WIDEST_MAP_M:
+            network.root.remove(network.roads.pop(road_id))
+            where = f"begins at {start}, {away / 1000:.4g} km from the others"
+            network.skipped.append(f"road {road_id} is skipped: it {where}; give one within 50 km")
+
+
+def _start(road: Element) -> tuple[float, float]:
+    piece = road.findall("planView/geometry")[0]
+    return float(piece.attrib["x"]), float(piece.attrib["y"])
+
+
 def _mend_starts(network: _Network, road: Element) -> None:
-    """The first geometry, lane section and width begin at 0, not a rounding error later."""
+    """The first geometry, lane section and width begin at 0, not a rounding error later; so does the elevation."""
     lists = [(road.findall("planView/geometry"), "s"), (road.findall("lanes/laneSection"), "s")]
     lists += [(lane.findall("width"), "sOffset") for lane in road.iter("lane")]
     for records, name in lists:
         if records and float(records[0].attrib[name]) != 0.0:
             records[0].set(name, "0")
             network.changed = True
+    profile = road.find("elevationProfile")
+    heights = road.findall("elevationProfile/elevation")
+    if profile is not None and heights and float(heights[0].attrib["s"]) > 0.0:
+        profile.insert(0, Element("elevation", {name: "0" for name in ("s", "a", "b", "c", "d")}))
+        network.changed = True
 
 
 def _mend_spirals(network: _Network, road: Element) -> None:
@@ -244,4 +271,5 @@ def _mend_controllers(network: _Network, signals: set[str | None]) -> None:
                 why = f"{name}: the signal {control.get('signalId')} is nowhere; the control is dropped"
                 network.drop(controller, control, why)
         if controller.find("control") is None:
-            network.drop(network.root, controller, f"{name} has no signal left and is dropped")
+            network.root.remove(controller)
+            network.changed = True

@@ -13,7 +13,8 @@ from xml.etree.ElementTree import Element
 LONGEST_ROAD_M = 100_000.0
 START_M = 0.01  # by which the first of several records may miss its start; then it is moved there
 _LARGEST_ID = 2**31 - 1
-_NARROWEST_M = -0.05
+_NARROWEST_M, _WIDEST_M = -0.05, 100.0
+_HIGHEST_M = 10_000.0
 _SHAPES = {
     "line": (),
     "arc": ("curvature",),
@@ -36,10 +37,8 @@ def check_road(road: Element) -> None:
     if length is None or not 0.0 < length <= LONGEST_ROAD_M:
         raise RoadError(f"it is {road.get('length')} m long; give a length above 0 and up to {LONGEST_ROAD_M:.0f} m")
     _check_plan(road)
-    for record in road.findall("elevationProfile/elevation"):
-        _numbers(record, ("s", *_CUBIC), "an elevation")
-    for record in road.findall("lanes/laneOffset"):
-        _numbers(record, ("s", *_CUBIC), "a laneOffset")
+    _check_cubics(road.findall("elevationProfile/elevation"), length, "an elevation", _HIGHEST_M)
+    _check_cubics(road.findall("lanes/laneOffset"), length, "a laneOffset", _WIDEST_M)
     _check_sections(road, length)
 
 
@@ -74,6 +73,13 @@ def _numbers(record: Element, names: tuple[str, ...], what: str) -> list[float]:
             raise RoadError(f"{what} has {name}={record.get(name)!r}; give a number")
         values.append(value)
     return values
+
+
+def _check_cubics(records: list[Element], length: float, what: str, most: float) -> None:
+    rows = sorted(_numbers(record, ("s", *_CUBIC), what) for record in records)
+    farthest = max((abs(value) for value in _values(rows, length)), default=0.0)
+    if farthest > most:
+        raise RoadError(f"{what} reaches {farthest:.4g} m; give one within {most:.0f} m")
 
 
 def _check_start(records: list[Element], name: str, what: str) -> None:
@@ -140,14 +146,16 @@ def _check_width(lane: Element, length: float, where: str) -> None:
         return
     _check_start(records, "sOffset", f"the width of {where}")
     rows = sorted(_numbers(record, ("sOffset", *_CUBIC), f"a width of {where}") for record in records)
-    narrowest = min(_widths(rows, length))
-    if narrowest < _NARROWEST_M:
-        raise RoadError(f"{where} is {narrowest:.2f} m wide; give widths of 0 or more")
+    widths = list(_values(rows, length))
+    for width in (min(widths), max(widths)):
+        if not _NARROWEST_M <= width <= _WIDEST_M:
+            raise RoadError(f"{where} is {width:.4g} m wide; give widths from 0 to {_WIDEST_M:.0f} m")
 
 
-def _widths(rows: list[list[float]], length: float) -> Iterator[float]:
-    """The widths at a few places of each record."""
-    for (start, a, b, c, d), end in zip(rows, [row[0] for row in rows[1:]] + [length], strict=True):
+def _values(rows: list[list[float]], length: float) -> Iterator[float]:
+    """The values of a list of cubics at a few places of each."""
+    ends = [*(row[0] for row in rows[1:]), length]
+    for (start, a, b, c, d), end in zip(rows, ends[: len(rows)], strict=True):
         for share in (0.0, 0.25, 0.5, 0.75, 1.0):
             x = share * max(min(end, length) - start, 0.0)
             yield a + x * (b + x * (c + x * d))

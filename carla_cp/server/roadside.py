@@ -26,6 +26,7 @@ _WALK_CLEARANCE_M = 0.75  # of a pole's axis from a sidewalk's samples, which ke
 _BUILDING_CLEARANCE_M = 4.0
 _CORNER_CLEARANCE_M = 10.0  # of buildings from lanes near a junction
 _OPEN_RADIUS_M = 36.0  # around a junction's centre without buildings or trees; more at a large junction
+_PARK_CELL_M, _PARK_CELLS = 18.0, 20_000  # of which one in three has a tree
 _NEAR_RADIUS_M = 75.0  # what counts as near a junction
 
 
@@ -272,11 +273,21 @@ def _street_trees(edge: Floats, site: Site, seed: int) -> Iterator[Thing]:
 
 
 def _park_trees(streets: Streets, site: Site, seed: int) -> Iterator[Thing]:
-    low, high = streets.lanes[:, :2].min(axis=0) - 60.0, streets.lanes[:, :2].max(axis=0) + 60.0
-    cell = 18.0
-    for x in np.arange(math.floor(low[0] / cell) * cell, high[0], cell):
-        for y in np.arange(math.floor(low[1] / cell) * cell, high[1], cell):
-            rng = _generator(seed, b"park", x, y)
-            place = np.array([[x, y]]) + rng.uniform(-8.0, 8.0, 2)
-            if rng.random() < 0.35 and site.off_lanes(place, 12.0):
-                yield from _tree(float(place[0, 0]), float(place[0, 1]), site, rng)
+    for x, y in _park_cells(streets.lanes[:, :2]):
+        rng = _generator(seed, b"park", x, y)
+        place = np.array([[x, y]]) + rng.uniform(-8.0, 8.0, 2)
+        if rng.random() < 0.35 and site.off_lanes(place, 12.0):
+            yield from _tree(float(place[0, 0]), float(place[0, 1]), site, rng)
+
+
+def _park_cells(lanes: Floats) -> list[tuple[float, float]]:
+    """The corners of the cells of the map, or of those near lanes where there are very many."""
+    low, high = lanes.min(axis=0) - 60.0, lanes.max(axis=0) + 60.0
+    if np.prod((high - low) / _PARK_CELL_M) < _PARK_CELLS:
+        first = np.floor(low / _PARK_CELL_M) * _PARK_CELL_M
+        across, along = (np.arange(first[axis], high[axis], _PARK_CELL_M) for axis in (0, 1))
+        return [(x, y) for x in across for y in along]
+    on_road = np.unique(np.floor(lanes / _PARK_CELL_M).astype(np.int64), axis=0)
+    around = np.stack(np.meshgrid(np.arange(-3, 4), np.arange(-3, 4)), axis=-1).reshape(-1, 2)
+    near = np.unique((on_road[:, None] + around).reshape(-1, 2), axis=0)
+    return [(x, y) for x, y in (near * _PARK_CELL_M).tolist()]

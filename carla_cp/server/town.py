@@ -23,7 +23,7 @@ _INSET_M = 1e-3
 _SIDEWALK_M = 0.1  # a sidewalk's height over the road
 _TERRAIN_M = -0.05  # the terrain's
 _MARGIN_M = 150.0  # of terrain around the outermost lane
-_TERRAIN_CELL_M = 5.0
+_TERRAIN_CELL_M, _TERRAIN_CELLS = 5.0, 1000
 _ROUGH_TERRAIN_M = -0.3
 _FLAT_M = 0.02  # what a level map's roads rise and fall by
 _FLOOR_M = 0.05  # of a sloping junction's floor under its lanes
@@ -249,7 +249,7 @@ def _terrain(points: Floats, flat: bool) -> Mesh:
     """Terrain a little below the nearest road: two triangles under a flat map, else a grid."""
     low, high = points.min(axis=0), points.max(axis=0)
     span = float(max(high[:2] - low[:2])) + 2 * _MARGIN_M
-    count = 2 if flat else math.ceil(span / _TERRAIN_CELL_M) + 1
+    count = 2 if flat else min(math.ceil(span / _TERRAIN_CELL_M), _TERRAIN_CELLS) + 1
     axis = np.linspace(-span / 2, span / 2, count)
     middle = (low + high)[:2] / 2
     grid = np.stack(np.meshgrid(axis + middle[0], axis + middle[1]), axis=-1)

@@ -51,7 +51,10 @@ BROKEN = {
     "has the right lanes ['x']": right(lane(-1, "driving", (0, 3.5)).replace('"-1"', '"x"')),
     "has no type": right(lane(-1, "driving", (0, 3.5)).replace(' type="driving"', "")),
     "a width of lane -1 of the laneSection at s=0.0 has a='nan'": right(lane(-1, "driving", (0, NAN))),
-    "is -3.50 m wide": right(lane(-1, "driving", (0, -3.5))),
+    "is -3.5 m wide": right(lane(-1, "driving", (0, -3.5))),
+    "is 1e+09 m wide": right(lane(-1, "driving", (0, 1e9))),
+    "an elevation reaches 8e+06 m": Road(elevation=poly("elevation", "s", (0, 0, 0, 0, 1.0))),
+    "a laneOffset reaches 2000 m": Road(offset=poly("laneOffset", "s", (0, 0, 10.0))),
     "begins at sOffset=50": right(lane(-1, "driving", (50, 3.5))),
 }
 
@@ -67,6 +70,14 @@ def test_a_broken_road_is_skipped_and_named_and_the_others_stay(what: str) -> No
 def test_the_second_road_of_an_id_is_skipped_and_so_is_one_without_a_number() -> None:
     mended = mend(world(Road(1), Road(1), GOOD).replace('id="2" junction', 'id="two" junction'))
     assert [fault.partition(":")[0] for fault in mended.skipped] == ["road 1 is skipped", "road two is skipped"]
+
+
+def test_a_road_far_away_from_the_others_is_skipped_and_a_map_may_lie_anywhere() -> None:
+    far = Road(3, plan=piece(0, 6e5, 5e6, 0, 200, "<line/>"))
+    assert mend(world(Road(1), GOOD, far)).skipped == (
+        "road 3 is skipped: it begins at (600000.0, 5000000.0), 5036 km from the others; give one within 50 km",
+    )
+    assert mend(world(far)).skipped == ()
 
 
 LIGHT = (
@@ -154,6 +165,13 @@ def test_a_start_that_is_off_by_rounding_is_moved_and_a_namespace_is_removed() -
     assert (mended.skipped, mended.dropped) == ((), ())
     assert "xmlns" not in mended.text
     try_out(mended.text)
+
+
+def test_a_road_is_level_before_its_first_elevation() -> None:
+    mended = mend(world(Road(elevation=poly("elevation", "s", (100, 2.0)))))
+    try_out(mended.text)
+    heights = [carla.Map("m", mended.text).get_waypoint_xodr(1, -1, s).transform.location.z for s in (50.0, 150.0)]
+    assert heights == [0.0, 2.0]
 
 
 def test_the_trial_tells_a_crash_an_error_and_places_that_are_no_numbers() -> None:
