@@ -11,7 +11,6 @@ import math
 from dataclasses import dataclass, replace
 from enum import Enum
 from importlib.metadata import distributions
-from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -40,7 +39,8 @@ class Engine(Enum):
     """Who computes the convolutions; the weights are the same, the results too but for rounding."""
 
     TORCH = "torch"
-    SPCONV = "spconv"
+    SPCONV_CPU = "spconv"  # for tensors on the CPU, without gradients: with them it asks for CUDA (2.3.8)
+    SPCONV_CUDA = "spconv-cu"  # for tensors on a GPU
 
 
 def installed_engine() -> Engine:
@@ -48,7 +48,9 @@ def installed_engine() -> Engine:
     builds = sorted({str(found.name) for found in distributions() if str(found.name).startswith("spconv")})
     if len(builds) > 1:
         raise ImportError(f"{' and '.join(builds)} are both installed; uninstall all of them, then install one again")
-    return Engine.SPCONV if find_spec("spconv") else Engine.TORCH
+    if not builds:
+        return Engine.TORCH
+    return Engine.SPCONV_CPU if builds == ["spconv"] else Engine.SPCONV_CUDA
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +130,13 @@ class SparseEncoder(Encoder):
             places = [cells // grid.cells, cells // (grid.rows * grid.columns) % grid.layers]
             places += [cells // grid.columns % grid.rows, cells % grid.columns]
             sites = Sites(points[:, 0], torch.stack(places, dim=1), self.shape, batch)
-            # spconv fails without any voxel, and its CPU build with a gradient.
-            by_twin = self.engine is Engine.TORCH or (torch.is_grad_enabled() and not points.is_cuda)
-            return self._fold(self._by_torch(sites) if by_twin or not len(cells) else self._by_spconv(sites))
+            return self._fold(self._by_spconv(sites) if self._spconv_can(points) else self._by_torch(sites))
+
+    def _spconv_can(self, points: Tensor) -> bool:
+        """Whether the installed build computes what is asked; none does without a voxel."""
+        if points.is_cuda:
+            return self.engine is Engine.SPCONV_CUDA and len(points) > 0
+        return self.engine is Engine.SPCONV_CPU and len(points) > 0 and not torch.is_grad_enabled()
 
     def _by_torch(self, sites: Sites) -> Sites:
         same: Rules | None = None  # of all submanifold convolutions between two strides
