@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -71,11 +72,17 @@ def setting_of(outcome: Outcome, protocol: EvaluationProtocol) -> dict[str, obje
     return {
         "frames": len(outcome.scenes),
         "scenes": len(set(outcome.scenes)),
+        "maps": sorted({_map_of(scene) for scene in outcome.scenes} - {""}),
         "agents": {str(agents): frames for agents, frames in sorted(Counter(outcome.agents).items())},
         "skipped": outcome.skipped,
         "noticed": dict(sorted(outcome.noticed.items())),
         "protocol": asdict(protocol),
     }
+
+
+def _map_of(scene: str) -> str:
+    """The map in a scene's name as tools/generate_data.py gives it; of OPV2V's, which are dates, nothing."""
+    return re.sub(r"(^|_)\d[\d_]*$", "", scene.rpartition("/")[2])
 
 
 def _precisions(matches: Sequence[Matches], order: Order, within: tuple[float, float] | None = None) -> Figures:

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 
 from carla_cp.perception.checkpoint import WEIGHTS
 from carla_cp.perception.presets import PRESETS
-from carla_cp.report.plots import PALETTE, STYLE
+from carla_cp.report.plots import BASELINES, PALETTE, STYLE
 from carla_cp.whole import write_whole
 
 TABLE_NOISES = ("none", "gaussian:0.2/0.2", "gaussian:0.4/0.4")
@@ -104,26 +104,37 @@ def _protocol(result: dict[str, Any]) -> list[str]:
     kept = ", ".join(text for text, holds in others.items() if holds) or "no other filter"
     team = f"{min(map(int, agents))} to {max(map(int, agents))}" if agents else "no"
     return [
-        f"1. Frames: {result['frames']} of {result['scenes']} scenes on maps never trained or tuned on,"
-        f" {team} agents{skipped}.",
+        f"1. Frames: {result['frames']} of {result['scenes']} scenes{_maps(result['maps'])}, {team} agents{skipped}.",
         "2. Truth: vehicles with a return at any agent, each once, without the ego"
         f"{' unless another sees it' if protocol['include_ego'] else ''}; current, whatever is late.",
         f"3. Counted: {protocol['inside']} in {where}; {kept} (protocol `{protocol['name']}`).",
         f"4. AP: IoU from above, VOC all-point area, scores in {protocol['order']} order; [95 % interval] from"
         f" {result['resamples']} resamples of the scenes.",
-        "5. Noise: m / deg, normal, on x, y and yaw of every agent with the ego, anew for each agent and frame, the"
-        " same for all rows.",
+        f"5. Noise: m / deg, the same for all rows: {_noises(result['rows'])}.",
     ]
+
+
+def _maps(names: Sequence[str]) -> str:
+    """Where the scenes lie; the generator puts a map into one split only, which its name begins with."""
+    fresh = ", never trained or tuned on" if names and all(name.startswith("test_") for name in names) else ""
+    return f" (maps {', '.join(names)}{fresh})" if names else ""
+
+
+def _noises(rows: Sequence[dict[str, Any]]) -> str:
+    texts = {
+        "gaussian": "normal, on x, y and yaw, anew for each agent and frame",
+        "laplace": "Laplace's with these scales, on x, y and yaw, anew for each agent and frame",
+        "bias": "one fixed offset of x, y, z and yaw",
+    }
+    found = {(row["noise"].partition(":")[0], row["noise_on"]) for row in rows if row["noise"] != "none"}
+    who = {"all": "of every agent, the ego too", "others": "of every agent but the ego"}
+    return "; ".join(f"{texts[kind]}, {who[on]}" for kind, on in sorted(found)) or "none"
 
 
 def _section(result: dict[str, Any]) -> list[str]:
     noises = [noise for noise in TABLE_NOISES if any(row["noise"] == noise for row in result["rows"])]
     noises += sorted({row["noise"] for row in result["rows"]} - set(noises))
-    heads = [
-        f"{iou} {'clean' if noise == 'none' else noise.removeprefix('gaussian:')}"
-        for noise in noises
-        for iou in ("AP@0.5", "AP@0.7")
-    ]
+    heads = [f"{iou} {_short(noise)}" for noise in noises for iou in ("AP@0.5", "AP@0.7")]
     lines = lines_of(result)
     rows = [
         f"## {result['checkpoint']}",
@@ -149,6 +160,10 @@ def _others(shown: Collection[str], trained: Collection[str]) -> list[str]:
     return ["| other detectors | |", "|---|---|", *rows, ""] if rows else []
 
 
+def _short(noise: str) -> str:
+    return "clean" if noise == "none" else noise.removeprefix("gaussian:")
+
+
 def _with_interval(row: dict[str, Any] | None, iou: str) -> str:
     if row is None or row["ap"][iou] is None:
         return "-"
@@ -170,7 +185,7 @@ def _near_and_far(result: dict[str, Any], lines: Sequence[Line]) -> list[str]:
         "cyclist @0.5",
         "walker @0.5",
         "gain over none @0.7",
-        f"lost @0.7, {worst.removeprefix('gaussian:')}",
+        f"lost @0.7, {_short(worst)}",
     ]
     rows = [f"| shared, clean | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
     for line in lines:
@@ -228,9 +243,9 @@ def draw(results: Sequence[dict[str, Any]], path: Path) -> None:
                 ]
                 if shown:
                     dashes = "--" if line.name in SHARED else "-"
-                    colour = PALETTE[number % len(PALETTE)]
+                    colour = BASELINES.get(line.name, PALETTE[number % len(PALETTE)])
                     axes.plot(*zip(*shown, strict=True), dashes, marker="o", color=colour, label=line.name)
-            axes.set_xticks(range(len(noises)), [noise.removeprefix("gaussian:") for noise in noises])
+            axes.set_xticks(range(len(noises)), [_short(noise) for noise in noises])
             axes.set_xlabel("pose noise of every agent, m / deg")
             axes.set_ylabel("AP@0.7, vehicles")
             axes.set_title(result["checkpoint"])

@@ -83,6 +83,9 @@ def test_a_delay_is_named_in_seconds_of_the_data() -> None:
 
 def test_the_setting_counts_frames_scenes_agents_and_what_was_skipped() -> None:
     setting = summary.setting_of(outcome_of([], ["a", "a", "b"]), OURS)
+    assert setting["maps"] == ["a", "b"]
+    published = outcome_of([], ["2021_08_18_19_48_05", "x/test_bends_0_0004", "test_bends_1_0002"])
+    assert summary.setting_of(published, OURS)["maps"] == ["test_bends"]
     assert (setting["frames"], setting["scenes"], setting["agents"]) == (3, 2, {"2": 3})
     assert setting["skipped"] == ["b frame 3: broken"] and setting["protocol"]["order"] == "global"
 

@@ -59,6 +59,7 @@ def result(*rows: dict[str, Any]) -> dict[str, Any]:
         "checkpoint": "mini",
         "frames": 40,
         "scenes": 4,
+        "maps": ["test_bends"],
         "agents": {"2": 30, "5": 10},
         "skipped": [],
         "noticed": {},
@@ -89,7 +90,9 @@ def test_every_way_of_sharing_has_a_line_and_what_has_no_weights_says_so() -> No
 def test_the_protocol_stands_at_the_head_in_five_lines() -> None:
     head = results.table(results.joined([some()]), "p").splitlines()[2:8]
     assert [line[:2] for line in head[:5]] == ["1.", "2.", "3.", "4.", "5."] and head[5] == ""
-    assert "40 of 4 scenes" in head[0] and "2 to 5 agents" in head[0]
+    assert "40 of 4 scenes (maps test_bends, never trained or tuned on)" in head[0]
+    assert "normal, on x, y and yaw, anew for each agent and frame, of every agent, the ego too." in head[4]
+    assert "2 to 5 agents" in head[0]
     other = some()
     other["protocol"] |= {"com_range_m": 70.0, "include_ego": True, "range_m": [140.0, 40.0], "order": "frame"}
     changed = "\n".join(results.table(results.joined([other]), "p").splitlines()[2:7])
