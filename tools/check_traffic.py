@@ -14,13 +14,14 @@ import argparse
 import json
 import multiprocessing
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from arguments import minutes, out_file, positive
 from provenance import commit, machine
+from tqdm import tqdm
 from traffic_measures import DT_S, GENTLE_M
 from traffic_run import TrafficPlan, TrafficResult, drive
 
@@ -58,7 +59,8 @@ def run(plan: TrafficPlan) -> Outcome:
         process = context.Process(target=_work, args=(plan, theirs))
         process.start()
         theirs.close()
-        result, ended = _listen(ours)
+        with tqdm(total=plan.ticks, desc=plan.map_file.stem, unit="tick", leave=False) as bar:
+            result, ended = _listen(ours, lambda tick: bar.update(tick - bar.n))
         if result is not None:
             process.join(_PATIENCE_S)
         silent = not ended and result is None
@@ -73,7 +75,7 @@ def run(plan: TrafficPlan) -> Outcome:
     return Outcome(plan.map_file.stem, None, hangs, tuple(deaths))
 
 
-def _listen(pipe: Connection) -> tuple[TrafficResult | None, bool]:
+def _listen(pipe: Connection, progress: Callable[[int], object]) -> tuple[TrafficResult | None, bool]:
     """The result once it is there; else nothing, and whether the process ended rather than fell silent."""
     patience = _START_S
     while pipe.poll(patience):
@@ -82,6 +84,7 @@ def _listen(pipe: Connection) -> tuple[TrafficResult | None, bool]:
         except EOFError:
             return None, True
         patience = _PATIENCE_S
+        progress(word)
         if isinstance(word, TrafficResult):
             return word, False
     return None, False

@@ -85,9 +85,11 @@ def test_a_pipe_that_closes_is_told_from_one_that_is_silent() -> None:
     ours, theirs = multiprocessing.Pipe(duplex=False)
     theirs.send(50)
     theirs.send(outcome().result)
-    assert _listen(ours) == (outcome().result, False)
+    ticks: list[int] = []
+    assert _listen(ours, ticks.append) == (outcome().result, False)
+    assert ticks == [50]
     theirs.close()
-    assert _listen(ours) == (None, True)
+    assert _listen(ours, ticks.append) == (None, True)
 
 
 def test_stops_are_timed_until_the_car_moves_or_the_run_ends(crossing: carla.Map) -> None:
