@@ -65,7 +65,7 @@ class PillarVfe(Encoder):
         empty = torch.relu(self.norm(self.norm.weight.new_zeros((1, self.config.pillar_channels))))
         order = torch.argsort(counts, stable=True)
         found = points.new_zeros((len(points), self.config.pillar_channels))
-        for part in torch.split(order, PART):
+        for part in torch.split(order, PART) if len(points) else ():
             fullest = int(counts[part[-1]])
             values = self.linear(self._features(points[part, :fullest], counts[part], middle[part]))
             values = self.norm(values.transpose(1, 2)).amax(dim=2)
