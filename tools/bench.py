@@ -20,6 +20,7 @@ from pathlib import Path
 import torch
 from arguments import out_file
 from bench_detectors import bench_detectors
+from bench_maps import bench_maps
 from bench_fusion import bench_fusion
 from bench_generate import bench_generate
 from check_traffic import run as run_traffic
@@ -29,6 +30,7 @@ from tqdm import tqdm
 from traffic_run import TrafficPlan
 
 from carla_cp.codecs import CODECS, load_codec, parse_choice
+from carla_cp.heap import keep_freed_memory
 from carla_cp.options import build_parser, parse_options
 from carla_cp.perception.checkpoint import load_detector
 from carla_cp.perception.fusion import Team
@@ -154,6 +156,7 @@ def bench_codecs() -> Iterator[Row]:
 
 BENCHES: tuple[tuple[str, Callable[[], Iterator[Row]]], ...] = (
     ("server", bench_server),
+    ("maps", bench_maps),
     ("traffic", bench_traffic),
     ("perception", bench_perception),
     ("detectors", lambda: bench_detectors(one_sweep())),
@@ -170,6 +173,7 @@ def main() -> int:
     parser.add_argument("--only", choices=[name for name, _ in BENCHES])
     parser.add_argument("--out", type=out_file, required=True)
     arguments = parser.parse_args()
+    keep_freed_memory()  # as an episode does
     rows: list[Row] = []
     for name, bench in BENCHES:
         if arguments.only in (None, name):
