@@ -20,9 +20,9 @@ from pathlib import Path
 import torch
 from arguments import out_file
 from bench_detectors import bench_detectors
-from bench_maps import bench_maps
 from bench_fusion import bench_fusion
 from bench_generate import bench_generate
+from bench_maps import bench_maps
 from check_traffic import run as run_traffic
 from provenance import commit, machine
 from timing import Row, timed
