@@ -83,10 +83,10 @@ def _listen(pipe: Connection, progress: Callable[[int], object]) -> tuple[Traffi
             word = pipe.recv()
         except EOFError:
             return None, True
-        patience = _PATIENCE_S
-        progress(word)
         if isinstance(word, TrafficResult):
             return word, False
+        patience = _PATIENCE_S
+        progress(word)
     return None, False
 
 
