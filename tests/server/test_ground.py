@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import queue
 
 import carla
 import numpy as np
@@ -156,3 +157,46 @@ def test_a_junction_on_a_slope_has_no_floor_above_its_lanes() -> None:
         hit = loaded.caster.cast((x, 1.75, 5.0), np.array([(0, 0, -1)], np.float32), 20.0)
         s = x + 20.0
         assert 5.0 - hit.distance[0] == pytest.approx(1.0 - 0.05 * s + 0.00125 * s * s, abs=0.02)
+
+
+def test_through_the_official_client_a_car_climbs_a_hill_and_its_lidar_sees_the_road_it_stands_on(
+    crossing_port: int,
+) -> None:
+    client = carla.Client("127.0.0.1", crossing_port)
+    client.set_timeout(20.0)
+    place = client.generate_opendrive_world(world(Road(elevation=HILL)))
+    settings = place.get_settings()
+    settings.synchronous_mode, settings.fixed_delta_seconds = True, 0.05
+    place.apply_settings(settings)
+    library, world_map = place.get_blueprint_library(), place.get_map()
+    car = place.spawn_actor(library.find("vehicle.audi.tt"), carla.Transform(carla.Location(50.0, 1.75, 6.0)))
+    lidar = library.find("sensor.lidar.ray_cast_semantic")
+    for name, value in (("range", "25"), ("rotation_frequency", "20"), ("points_per_second", "200000")):
+        lidar.set_attribute(name, value)
+    sensor = place.spawn_actor(lidar, carla.Transform(carla.Location(z=1.9)), attach_to=car)
+    sweeps: queue.SimpleQueue[carla.SemanticLidarMeasurement] = queue.SimpleQueue()
+    sensor.listen(sweeps.put)
+    try:
+        car.enable_constant_velocity(carla.Vector3D(10.0, 0.0, 0.0))
+        for _ in range(40):
+            place.tick()
+            sweep = sweeps.get(timeout=10.0)
+            pose, velocity = car.get_transform(), car.get_velocity()
+            way = world_map.get_waypoint(pose.location).transform
+            assert pose.location.z == pytest.approx(way.location.z, abs=0.03)
+            assert pose.rotation.pitch == pytest.approx((way.rotation.pitch + 180.0) % 360.0 - 180.0, abs=1.0)
+            assert velocity.z == pytest.approx(velocity.x * math.tan(math.radians(pose.rotation.pitch)), abs=0.05)
+        assert pose.location.x == pytest.approx(70.0, abs=0.6)
+        matrix = np.array(sensor.get_transform().get_matrix())
+        row = np.frombuffer(
+            sweep.raw_data, np.dtype([("p", "<f4", 3), ("cos", "<f4"), ("actor", "<u4"), ("tag", "<u4")])
+        )
+        road = row["p"][row["tag"] == Tag.ROAD].astype(np.float64) @ matrix[:3, :3].T + matrix[:3, 3]
+        assert len(road) > 500
+        for x, y, z in road[::25]:
+            at = world_map.get_waypoint(carla.Location(x, y, z)).transform.location
+            assert z == pytest.approx(at.z, abs=0.02)
+    finally:
+        sensor.stop()
+        settings.synchronous_mode, settings.fixed_delta_seconds = False, None
+        place.apply_settings(settings)
