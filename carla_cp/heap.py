@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3  # malloc.h of glibc
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # malloc.h of glibc
 _MIB = 1 << 20
 
 
@@ -13,10 +13,11 @@ def keep_freed_memory() -> None:
     """Has this process keep large freed blocks for their next use; where the C library is not glibc, changes nothing.
 
     Every tick allocates the same megabytes of tensors and frees them. Handed back to the system, they must be mapped
-    and cleared page by page at the next tick, which was a sixth of the time of a view.
+    and cleared page by page at the next tick, which was a sixth of the time of a view. Blocks over 32 MiB, such as the
+    full size's maps, would be handed back at once, whatever the threshold: none may be mapped by itself.
     """
     with contextlib.suppress(OSError, AttributeError, TypeError):
         mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_MMAP_THRESHOLD, 32 * _MIB)  # the most that glibc takes
-        mallopt(_TRIM_THRESHOLD, 512 * _MIB)
+        mallopt(_MMAP_MAX, 0)
+        mallopt(_TRIM_THRESHOLD, 1024 * _MIB)
         mallopt(_TOP_PAD, 64 * _MIB)
