@@ -37,12 +37,11 @@ class RoadField:
         return self._zones.at(places)
 
     def spawn_points(self) -> list[Transform]:
-        """A place about every 20 m on every driving lane outside junctions, a little above the road."""
-        rows = [
-            _place(waypoint) for waypoint in self._map.generate_waypoints(_SPAWN_STEP_M) if not waypoint.is_junction
-        ]
+        """A place about every 20 m on every driving lane outside junctions, a little above the road, tilted as it."""
+        ways = [way for way in self._map.generate_waypoints(_SPAWN_STEP_M) if not way.is_junction]
+        rows = [(*_place(way), (way.transform.rotation.pitch + 180.0) % 360.0 - 180.0) for way in ways]
         ordered = sorted({tuple(round(value, 3) for value in row) for row in rows})
-        return [Transform(x, y, z + _SPAWN_Z_M, 0.0, math.degrees(yaw), 0.0) for x, y, z, yaw in ordered]
+        return [Transform(x, y, z + _SPAWN_Z_M, pitch, math.degrees(yaw), 0.0) for x, y, z, yaw, pitch in ordered]
 
 
 def _place(waypoint: carla.Waypoint) -> tuple[float, float, float, float]:

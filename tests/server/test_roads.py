@@ -11,6 +11,7 @@ import pytest
 from carla_cp.server.roads import RoadField
 from carla_cp.server.zones import FREE
 from tests.server.conftest import CROSSING
+from tests.server.opendrive import HILL, Road, world
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +46,12 @@ def test_spawn_points_lie_on_driving_lanes_above_the_road_and_apart(crossing: ca
     places = np.array([(point.x, point.y) for point in points])
     apart = np.hypot(*(places[:, None] - places[None]).transpose(2, 0, 1)) + 100.0 * np.eye(len(places))
     assert apart.min() > 3.0
+
+
+def test_spawn_points_on_a_hill_are_tilted_as_their_road() -> None:
+    hill = carla.Map("hill", world(Road(elevation=HILL)))
+    points = RoadField(hill).spawn_points()
+    assert max(point.pitch for point in points) == pytest.approx(math.degrees(math.atan(0.1)), abs=0.1)
+    for point in points:
+        ahead = hill.get_waypoint(carla.Location(point.x, point.y, point.z)).transform.rotation
+        assert math.cos(math.radians(ahead.pitch - point.pitch)) == pytest.approx(1.0, abs=1e-4)
