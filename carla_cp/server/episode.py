@@ -150,7 +150,7 @@ class Episode:
             actor.settle(dt)
         for other in self.actors.values():
             other.follow()
-        vehicles = [actor for actor in moved if isinstance(actor, Vehicle)]
+        vehicles = [actor for actor in self.solids() if isinstance(actor, Vehicle)]
         self._look_at_lights(vehicles)
         self._look_at_signs(vehicles)
 

@@ -199,24 +199,25 @@ def test_lights_take_turns_and_can_be_set_timed_and_frozen(stage: Stage) -> None
         return [lights[name].state for name in sorted(lights)]
 
     stage.ticks(1)
-    assert states() == [green, red, green, red]
+    assert states() == [green, red, red, red]
     stage.ticks(220)
-    assert states() == [carla.TrafficLightState.Yellow, red, carla.TrafficLightState.Yellow, red]
+    assert states() == [carla.TrafficLightState.Yellow, red, red, red]
     stage.ticks(100)
-    assert states() == [red, green, red, green]
+    assert states() == [red, green, red, red]
     assert sorted(light.id for light in lights["101"].get_group_traffic_lights()) == sorted(
         x.id for x in lights.values()
     )
     stage.world.freeze_all_traffic_lights(True)
     lights["101"].set_state(green)
     stage.ticks(400)
-    assert states() == [green, green, red, green]
+    assert states() == [green, green, red, red]
     assert lights["101"].is_frozen()
     assert len(lights["101"].get_stop_waypoints()) >= 2
 
 
 def test_a_car_before_a_light_is_told_of_it(stage: Stage) -> None:
-    near = stage.spawn("vehicle.tesla.model3", -20.0, 5.25)
+    near = stage.spawn("vehicle.tesla.model3", -17.0, 5.25)
+    near.set_simulate_physics(False)  # as cars far from the hero are in the TrafficManager's hybrid mode
     far = stage.spawn("vehicle.tesla.model3", -60.0, 5.25)
     opposite = stage.spawn("vehicle.tesla.model3", -25.0, -1.75, 180.0)
     stage.ticks(2)
