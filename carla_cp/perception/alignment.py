@@ -3,8 +3,9 @@
 Faithful: each agent's boxes in its own frame, with standard deviations of x, y and yaw, are clustered over agents; a
 cluster is a landmark; poses and landmarks are the nodes of an SE(2) graph whose edges weigh 1/variance; the ego stays
 fixed; Levenberg-Marquardt. Added by us, against boxes that are matched though they are different objects: Cauchy
-weights that tighten while clusters are found anew with the corrected poses, and a prior on the believed poses. Yaw
-counts modulo a half turn, since front and rear are easily confused. In the plane only: z, roll and pitch stay.
+weights that tighten while clusters are found anew with the corrected poses; and a prior on the believed poses, as wide
+as the corrections of the round before turn out, so that true poses are not moved by the boxes' own errors. Yaw counts
+modulo a half turn, since front and rear are easily confused. In the plane only: z, roll and pitch stay.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from carla_cp.types import Detections, FloatArray, IntArray
 
 Mask = npt.NDArray[np.bool_]
 
-POSE_SPREAD = np.array([0.5, 0.5, 0.01])  # standard deviations of a believed pose [m, m, rad]
+POSE_SPREAD = np.array([0.7, 0.7, 0.015])  # standard deviations of a believed pose, to begin with [m, m, rad]
+POSE_SPREADS = (np.array([0.05, 0.05, 0.001]), np.array([1.0, 1.0, 0.03]))  # the least and the most they may become
 LEAST_SPREAD = np.array([0.05, 0.05, 0.01])  # no box is known better [m, m, rad]
 LEAST_SCORE = 0.2  # of boxes that take part
 LEAST_MATCHES = 2  # of an agent, for its pose to be corrected
@@ -37,6 +39,20 @@ class _Sight:
     at: FloatArray  # (M, 3) x, y, yaw in the agent's frame
     spread: FloatArray  # (M, 3)
 
+    def of(self, chosen: Mask) -> _Sight:
+        """The chosen boxes."""
+        return _Sight(self.agent[chosen], self.label[chosen], self.at[chosen], self.spread[chosen])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Graph:
+    """What poses and landmarks have to agree with."""
+
+    believed: FloatArray  # (A, 3) x, y, yaw of the agents in the ego's frame
+    prior: FloatArray  # (3,) standard deviations of `believed`
+    seen: _Sight  # the boxes that belong to a landmark
+    mark: IntArray  # (M,) their landmarks
+
 
 def align(
     ego_from_agents: Sequence[FloatArray], found: Sequence[Detections], spreads: Sequence[FloatArray]
@@ -48,7 +64,7 @@ def align(
     """
     believed = np.array([[m[0, 3], m[1, 3], np.arctan2(m[1, 0], m[0, 0])] for m in ego_from_agents])
     sight = _gather(found, spreads)
-    poses = believed
+    poses, prior = believed, POSE_SPREAD
     for near_m, tight in ROUNDS:
         landmark = _cluster(sight, _in_ego_frame(poses, sight), near_m)
         matched = np.bincount(sight.agent[landmark >= 0], minlength=len(believed)) >= LEAST_MATCHES
@@ -56,7 +72,9 @@ def align(
         landmark = _only(landmark, matched[sight.agent])
         if not (landmark >= 0).any():
             return tuple(ego_from_agents)
-        poses = _solve(np.where(matched[:, None], poses, believed), believed, sight, landmark, tight)
+        graph = _Graph(believed, prior, sight.of(landmark >= 0), landmark[landmark >= 0])
+        poses = _solve(np.where(matched[:, None], poses, believed), graph, tight)
+        prior = _spread_of((poses - believed)[1:][matched[1:]])
     return (ego_from_agents[0], *(_moved(m, pose) for m, pose in zip(ego_from_agents[1:], poses[1:], strict=True)))
 
 
@@ -109,20 +127,25 @@ def _only(landmark: IntArray, keep: Mask) -> IntArray:
     return result
 
 
-def _solve(start: FloatArray, believed: FloatArray, sight: _Sight, landmark: IntArray, tight: float) -> FloatArray:
+def _spread_of(corrections: FloatArray) -> FloatArray:
+    """Standard deviations (3,) of believed poses that needed these corrections (A, 3)."""
+    squares = (corrections**2).mean(axis=0)
+    place = squares[:2].mean()
+    return np.asarray(np.clip(np.sqrt([place, place, squares[2]]), *POSE_SPREADS))
+
+
+def _solve(start: FloatArray, graph: _Graph, tight: float) -> FloatArray:
     """The poses (A, 3) that agree best with the landmarks, beginning at `start`."""
-    used = landmark >= 0
-    seen = _Sight(sight.agent[used], sight.label[used], sight.at[used], sight.spread[used])
-    mark = landmark[used]
-    placed = _in_ego_frame(start, seen)
+    mark = graph.mark
+    placed = _in_ego_frame(start, graph.seen)
     marks = placed[[int(np.flatnonzero(mark == index)[0]) for index in range(mark.max() + 1)]]
     state, damping = np.concatenate([start[1:].ravel(), marks.ravel()]), 1e-4
-    error, slope = _errors(state, believed, seen, mark)
+    error, slope = _errors(state, graph)
     weight = _cauchy(error, len(mark), tight)
     for _ in range(STEPS):
         normal = slope.T @ (slope * weight[:, None])
         step = np.linalg.solve(normal + damping * np.diag(np.diag(normal)), -slope.T @ (weight * error))
-        next_error, next_slope = _errors(state + step, believed, seen, mark)
+        next_error, next_slope = _errors(state + step, graph)
         if weight @ next_error**2 > weight @ error**2:
             damping *= 10.0
             continue
@@ -134,8 +157,9 @@ def _solve(start: FloatArray, believed: FloatArray, sight: _Sight, landmark: Int
     return poses
 
 
-def _errors(state: FloatArray, believed: FloatArray, seen: _Sight, mark: IntArray) -> tuple[FloatArray, FloatArray]:
+def _errors(state: FloatArray, graph: _Graph) -> tuple[FloatArray, FloatArray]:
     """Errors in standard deviations, three per box and then three per believed pose but the ego's, and their slopes."""
+    believed, seen, mark = graph.believed, graph.seen, graph.mark
     others, boxes = len(believed) - 1, len(mark)
     poses = np.concatenate([believed[:1], state[: 3 * others].reshape(-1, 3)])
     marks = state[3 * others :].reshape(-1, 3)
@@ -154,8 +178,8 @@ def _errors(state: FloatArray, believed: FloatArray, seen: _Sight, mark: IntArra
     row, mobile = np.arange(boxes), seen.agent > 0
     slope[row, :, others + mark] = by_mark / seen.spread[:, :, None]
     slope[row[mobile], :, seen.agent[mobile] - 1] = (by_pose / seen.spread[:, :, None])[mobile]
-    slope[boxes + np.arange(others), :, np.arange(others)] = np.diag(1.0 / POSE_SPREAD)
-    kept = (poses - believed)[1:] / POSE_SPREAD
+    slope[boxes + np.arange(others), :, np.arange(others)] = np.diag(1.0 / graph.prior)
+    kept = (poses - believed)[1:] / graph.prior
     return np.concatenate([error / seen.spread, kept]).ravel(), slope.reshape(3 * (boxes + others), -1)
 
 

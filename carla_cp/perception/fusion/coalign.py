@@ -22,7 +22,7 @@ from carla_cp.perception.fusion.cells import known_cells
 from carla_cp.perception.fusion.team import FusionRule, Sight, Team
 from carla_cp.types import FloatArray, GridSpec
 
-FIRST_SPREAD = (0.2, 0.2, 0.08)  # what an untrained layer says of every box: standard deviations [m, m, rad]
+FIRST_SPREAD = (0.15, 0.15, 0.15)  # what an untrained layer says of every box: standard deviations [m, m, rad]
 LOG_VARIANCES = (-7.0, 3.0)  # the range that the layer may say
 
 

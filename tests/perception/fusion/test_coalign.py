@@ -40,7 +40,7 @@ def test_an_untrained_rule_corrects_a_pose_already() -> None:
     )
     ego, other = rule.corrected_poses(sights, GRID)
     np.testing.assert_array_equal(ego, np.eye(4))
-    assert np.abs(other - true).max() < 0.1 < np.abs(wrong - true).max()
+    assert 2 * np.abs(other - true).max() < np.abs(wrong - true).max()
 
 
 def test_spreads_are_read_at_the_boxes_cells() -> None:
@@ -60,13 +60,12 @@ def test_the_loss_is_least_at_the_errors_own_variances() -> None:
     true = torch.tensor([0.3, 0.6, 0.1])
     errors = true * torch.randn((4000, 3), generator=generator)
     errors[::3, 2] += torch.pi  # boxes that face backwards
-    said = torch.zeros(3, requires_grad=True)
-    optimiser = torch.optim.Adam([said], lr=0.1)
-    for _ in range(200):
-        optimiser.zero_grad()
-        spread_loss(said.expand(4000, 3), errors).backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-    torch.testing.assert_close(torch.exp(said.detach() / 2), true, atol=0.01, rtol=0.03)
+    least = spread_loss(2 * true.log().expand(4000, 3), errors)
+    for number in range(3):
+        for factor in (0.8, 1.25):
+            said = true.clone()
+            said[number] *= factor
+            assert spread_loss(2 * said.log().expand(4000, 3), errors) > least + 0.01
 
 
 def test_the_loss_of_no_box_is_zero_and_of_a_sure_one_finite() -> None:
