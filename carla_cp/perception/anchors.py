@@ -196,7 +196,10 @@ def _upright_iou(anchors: FloatArray, boxes: FloatArray) -> npt.NDArray[np.float
 
 
 def _upright(boxes: FloatArray) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Lowest and highest x, y (N, 2) of boxes, rounded where OpenCOOD rounds: among equal overlaps that decides."""
+    """Lowest and highest x, y (N, 2) of boxes, rounded as OpenCOOD rounds: among anchors with equal overlap it decides.
+
+    Anchors that lie wholly in the rectangle around a turned box are such; there, a last bit may still differ.
+    """
     turn = np.stack([np.cos(boxes[:, 6]), np.sin(boxes[:, 6])], axis=1).astype(np.float32)
     half = (boxes[:, 3:5] / 2).astype(np.float32)
     reach = np.abs(half[:, :1] * turn) + np.abs(half[:, 1:] * turn[:, ::-1])
