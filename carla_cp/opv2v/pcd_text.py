@@ -1,4 +1,4 @@
-"""The rows of an ascii PCD file: byte for byte what printf's `%.10g` writes of float32 numbers, in less than half the time.
+"""The rows of an ascii PCD file: byte for byte what printf's `%.10g` writes of float32, in less than half the time.
 
 A number from 0.001 to ten million is scaled to an integer of ten digits, whose halves are looked up as text. The
 scaled value is exact in double precision (24 bits of float32 times at most 28 bits of a power of five), so that it is
