@@ -35,7 +35,7 @@ UNLIT_S = 60.0  # that a car may stand where no junction has lights
 TICKS_PER_S = 150.0
 SAME_TICKS = 1000  # of the check of determinism
 _START_S = 300.0  # for the map to load
-_PATIENCE_S = 30.0  # between two words from a run
+_PATIENCE_S = 60.0  # between two words from a run
 _ATTEMPTS = 5
 
 

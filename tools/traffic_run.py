@@ -23,7 +23,7 @@ from carla_cp.world import embedded_server
 
 _LULL_S = 0.001  # between ticks: makes the client's lost wake-up rare
 _FREE_M, _FREE_S = 10.0, 3.0  # a car may appear where no other is so near, or may be in so many seconds
-_SAY_TICKS = 50
+_SAY_TICKS = 20
 _TIMEOUT_S = 240.0  # of a call: a large map takes its time to load
 _LIDAR = "sensor.lidar.ray_cast"
 
