@@ -94,23 +94,25 @@ def curve(
 
 def area(traced: Curve) -> float | None:
     """The area under the monotone envelope of precision over recall; None without truth."""
-    value = areas(traced, np.ones((1, len(traced.truths)), np.int64))[0]
-    return None if np.isnan(value) else float(value)
+    value = weighted_area(traced, np.ones(len(traced.truths), np.int64))
+    return None if np.isnan(value) else value
 
 
-def areas(traced: Curve, weights: IntArray) -> FloatArray:
-    """The areas (R,) where frame f counts weights[r, f] times, weights (R, frames); NaN without truth.
+def weighted_area(traced: Curve, weights: IntArray) -> float:
+    """The area where frame f counts weights[f] times, weights (frames,); NaN without truth.
 
-    A true detection that counts twice raises recall by two steps, of which the envelope sees the higher precision, that
-    of the second: the same as two frames that stand beside each other.
+    Precision peaks at true detections, so only they are looked at. One that counts twice raises recall by two steps, of
+    which the envelope sees the higher precision, that of the second: the same as two frames beside each other.
     """
-    counts = weights[:, traced.frame].astype(np.float64)
-    true = counts * traced.hits
-    seen = np.cumsum(counts, axis=1)
-    precision = np.cumsum(true, axis=1) / np.maximum(seen, 1.0)
-    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    truths = (weights @ traced.truths).astype(np.float64)
-    return np.asarray((true * envelope).sum(axis=1) / np.where(truths > 0, truths, np.nan))
+    truths = int(weights @ traced.truths)
+    if not truths:
+        return float("nan")
+    counts = weights[traced.frame]
+    seen = np.cumsum(counts)[traced.hits]
+    true = counts[traced.hits].astype(np.float64)
+    precision = np.cumsum(true) / np.maximum(seen, 1)
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    return float((true * envelope).sum() / truths)
 
 
 def frames_of(perceptions: Iterable[Perceived], label: ObjectClass) -> tuple[DetectionFrame, ...]:

@@ -11,10 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from carla_cp.metrics.detection import Curve, areas
+from carla_cp.metrics.detection import Curve, weighted_area
 from carla_cp.types import FloatArray, IntArray
-
-BATCH_ENTRIES = 2_000_000  # of resamples times detections: bounds the memory
 
 
 def resamples(scenes: Sequence[str], count: int, seed: int) -> IntArray:
@@ -33,10 +31,8 @@ def resamples(scenes: Sequence[str], count: int, seed: int) -> IntArray:
 
 
 def resampled_areas(traced: Curve, weights: IntArray) -> FloatArray:
-    """The average precision in each resample (count,); NaN where it holds no truth."""
-    step = max(BATCH_ENTRIES // max(len(traced.hits), 1), 1)
-    parts = [areas(traced, weights[start : start + step]) for start in range(0, len(weights), step)]
-    return np.concatenate(parts) if parts else np.zeros(0)
+    """The average precision in each resample (count,) of weights (count, frames); NaN where it holds no truth."""
+    return np.array([weighted_area(traced, row) for row in weights], np.float64)
 
 
 def interval(values: FloatArray) -> tuple[float, float] | None:

@@ -31,15 +31,6 @@ def test_a_frame_that_counts_twice_is_that_frame_twice() -> None:
         assert value == pytest.approx(area(curve(repeated, 0)), abs=1e-12)
 
 
-def test_the_batches_that_bound_the_memory_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(5)
-    traced = curve([match(random_frame(rng), (0.3,)) for _ in range(8)], 0)
-    weights = rng.integers(0, 3, (9, 8))
-    whole = resampled_areas(traced, weights)
-    monkeypatch.setattr("carla_cp.metrics.intervals.BATCH_ENTRIES", 1)
-    np.testing.assert_array_equal(resampled_areas(traced, weights), whole)
-
-
 def test_scenes_that_agree_leave_no_doubt_and_scenes_that_differ_do() -> None:
     good, bad = frame([car(0)], [0.9], [car(0)]), frame([car(50)], [0.8], [car(0)])
     scenes = [str(number) for number in range(20)]
