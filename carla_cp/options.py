@@ -71,7 +71,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", help="a CARLA 0.9.16 server instead of the embedded one")
     parser.add_argument("--port", type=int, default=2000, help="its port (default 2000)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the networks run")
-    parser.add_argument("--checkpoint", default="mini", metavar="NAME", help="a folder of checkpoints/, or a path")
+    parser.add_argument(
+        "--checkpoint", default="mini", metavar="NAME", help="a folder of checkpoints/, a path, or opencood:DIR"
+    )
     parser.add_argument(
         "--fusion", choices=tuple(RULES), metavar="RULE", help=f"{', '.join(RULES)} (default: the checkpoint's)"
     )
@@ -184,6 +186,8 @@ def _device(name: str) -> str:
 
 
 def _checkpoint(name: str) -> Path:
+    if name.startswith("opencood:"):
+        return Path(name)  # `load_detector` says whether it can be loaded
     for folder in (Path(name), CHECKPOINTS / name):
         if folder.is_dir():
             return folder

@@ -19,11 +19,12 @@ from carla_cp.perception.config import CheckpointError, load_config
 from carla_cp.perception.detector import Detector
 from carla_cp.perception.folding import fold_batch_norms
 from carla_cp.perception.fusion import RULES
+from carla_cp.perception.opencood_model import PREFIX, load_opencood
 from carla_cp.whole import write_whole
 
 WEIGHTS, CONFIG, FUSION = "weights.safetensors", "config.json", "fusion"
 _TRUNK = "trunk"  # key in the metadata of a rule's file
-_OF_RULE = ("fusion.", "head.", "behind.")
+_OF_RULE = ("fusion.", "head.", "behind.", "turns.")
 
 
 def load_detector(
@@ -31,11 +32,16 @@ def load_detector(
 ) -> Detector:
     """The trained detector of a checkpoint folder, for use: in eval mode and with its batch norms folded.
 
-    `fusion` names the rule to fuse with, if not the checkpoint's own. `threads` fixes torch's threads for the whole
-    process. Raises CheckpointError when a file is missing, damaged or does not fit.
+    `opencood:DIR` is OpenCOOD's own model, trained in DIR, where its package can be imported. `fusion` names the rule
+    to fuse with, if not the checkpoint's own. `threads` fixes torch's threads for the whole process. Raises
+    CheckpointError when a file is missing, damaged or does not fit.
     """
     if threads is not None:
         torch.set_num_threads(threads)
+    if str(checkpoint).startswith(PREFIX):
+        if fusion is not None:
+            raise CheckpointError(f"{checkpoint} fuses by its own rule, not by {fusion}; leave --fusion out")
+        return load_opencood(str(checkpoint), device)
     detector = load_trainable(checkpoint, fusion)
     fold_batch_norms(detector.eval())
     lay_channels_last(detector)
@@ -75,10 +81,12 @@ def start_rule(detector: Detector, fusion: str) -> Detector:
     """
     if fusion not in RULES:
         raise CheckpointError(f"there is no fusion rule {fusion!r}; choose one of {', '.join(RULES)}")
-    fused = Detector(replace(detector.config, fusion=fusion, own_merge=RULES[fusion].scales))
-    keep = ("fusion.", "behind.")
+    fused = Detector(
+        replace(detector.config, fusion=fusion, own_merge=RULES[fusion].scales, turns=RULES[fusion].scales)
+    )
+    keep = ("fusion.", "behind.", "turns.")
     state = {name: value for name, value in detector.state_dict().items() if not name.startswith(keep)}
-    own = {name: value for name, value in fused.state_dict().items() if name.startswith("fusion.")}
+    own = {name: value for name, value in fused.state_dict().items() if name.startswith(("fusion.", "turns."))}
     behind = {f"behind.{name}": value for name, value in _merge_state(detector).items() if fused.config.own_merge}
     fused.load_state_dict({**own, **behind, **state})
     fused.fingerprint = detector.fingerprint
