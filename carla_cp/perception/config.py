@@ -73,6 +73,7 @@ class DetectorConfig:
     shrink_stride: int = 1
     bev_channels: int = 64
     fusion: str = "max"  # a name of `fusion.RULES`
+    turns: bool = False  # the channels of others' features are mixed by the angle to them before they are fused
     own_merge: bool = False  # fused scales are brought together by layers of the rule's own, not by the trunk's
     encodes_apart: bool = False  # points heard are encoded by sender, then fused ("proj_first"), else join the ego's
     head: str = "centre"  # or anchors
