@@ -86,16 +86,23 @@ def _senders(batch: Batch) -> list[int]:
     return [v for start, count in zip(starts, batch.agents, strict=True) for v in range(start + 1, start + count)]
 
 
-def teams_of(found: Stages, batch: Batch, scales: bool) -> list[tuple[Team, ...]]:
+def teams_of(detector: Detector, found: Stages, batch: Batch) -> list[tuple[Team, ...]]:
     """Per frame, what a rule fuses: one team per scale, or that of the BEV features."""
-    chosen = range(len(found.maps) - 1) if scales else (len(found.maps) - 1,)
-    return [tuple(_team(found, batch, number, index) for index in chosen) for number in range(len(batch.agents))]
+    chosen = range(len(found.maps) - 1) if detector.fusion.scales else (len(found.maps) - 1,)
+    moved = [
+        (detector.moved(level, found.moved[index][0], batch.theta), found.moved[index][1])
+        for level, index in enumerate(chosen)
+    ]
+    return [
+        tuple(_team(found, part, batch, number, index) for part, index in zip(moved, chosen, strict=True))
+        for number in range(len(batch.agents))
+    ]
 
 
-def _team(found: Stages, batch: Batch, frame: int, index: int) -> Team:
+def _team(found: Stages, moved: tuple[Tensor, Tensor], batch: Batch, frame: int, index: int) -> Team:
     ego = sum(batch.agents[:frame])
     first = ego - frame  # of the frame's senders, among all senders
-    maps, (values, received) = found.maps[index], found.moved[index]
+    maps, (values, received) = found.maps[index], moved
     members = [ego_member(maps[ego], found.heat[ego])]
     for offset in range(batch.agents[frame] - 1):
         view, sender = ego + 1 + offset, first + offset
@@ -125,7 +132,7 @@ def uncertainty_loss(detector: Detector, rule: CoalignFusion, found: Stages, bat
 
 def losses(detector: Detector, found: Stages, batch: Batch) -> tuple[Tensor, Tensor]:
     """Heat and boxes of the teams."""
-    fused = [detector.fuse(teams) for teams in teams_of(found, batch, detector.fusion.scales)]
+    fused = [detector.fuse(teams) for teams in teams_of(detector, found, batch)]
     raw, count = detector.raw_heads(torch.stack(fused)), len(batch.agents)
     return heat_loss(raw.heat, batch.heat[:count]), box_loss(raw.boxes, batch.boxes[:count], batch.weight[:count])
 
@@ -186,9 +193,10 @@ class RuleTraining:
 
 
 def _behind_the_trunk(detector: Detector) -> nn.ModuleList:
-    """What learns: the rule and all that comes behind it."""
+    """What learns: the rule, what comes behind it, and how others' features are turned before it."""
     merge = [detector.behind] if detector.config.own_merge else []
-    return nn.ModuleList([detector.fusion, detector.head, *merge])
+    turns = [detector.turns] if detector.config.turns else []
+    return nn.ModuleList([detector.fusion, detector.head, *merge, *turns])
 
 
 class Training:

@@ -18,7 +18,17 @@ from carla_cp.perception.anchors import AnchorHead
 from carla_cp.perception.backbone import Backbone, Merge, lay_channels_last
 from carla_cp.perception.config import DetectorConfig
 from carla_cp.perception.encoders import make_encoder
-from carla_cp.perception.fusion import Member, Sight, Team, ego_member, is_roadside, make_rule, plane_theta, warp
+from carla_cp.perception.fusion import (
+    Member,
+    Sight,
+    Team,
+    Turn,
+    ego_member,
+    is_roadside,
+    make_rule,
+    plane_theta,
+    warp,
+)
 from carla_cp.perception.head import HEAT_BIAS, DetectionHead, Head, RawHeads, suppress
 from carla_cp.perception.pillars import PillarPoints, agent_points, agent_pose, on_own_body
 from carla_cp.types import Detections, FloatArray, PointArray, Pose, Shared, Stage, Sweep
@@ -37,6 +47,8 @@ class Detector(nn.Module):
         self.fusion = make_rule(config.fusion, config)
         if config.own_merge:
             self.behind = Merge(config)
+        if config.turns:
+            self.turns = nn.ModuleList(Turn(width) for width in self.fusion.widths)
         self.head: DetectionHead = AnchorHead(config) if config.head == "anchors" else Head(config)
         if config.head == "centre":  # an anchor head's own score is its heat
             self.own_heat = nn.Conv2d(config.bev_channels, len(config.classes), 1)
@@ -83,6 +95,13 @@ class Detector(nn.Module):
     def tap(self) -> Stage:
         """The last stage that fusion still has a use for."""
         return Stage.BLOCK1 if self.fusion.scales else Stage.BEV
+
+    def moved(self, index: int, values: Tensor, theta: Tensor) -> Tensor:
+        """Resampled features (B, C, H, W) of the rule's index-th map as the ego, `theta` (B, 2, 3) away, says them."""
+        if not self.config.turns:
+            return values
+        turned: Tensor = self.turns[index](values, theta)
+        return turned
 
     def fuse(self, teams: tuple[Team, ...]) -> Tensor:
         """The fused BEV feature (C, H, W) of a frame's teams: one per scale, or that of the BEV features alone."""
@@ -192,11 +211,10 @@ class Detector(nn.Module):
         theta = plane_theta(ego_from_agent, self.config.grid).to(self.device)
         age_s = (ego.sweep.time_us - item.time_us) / 1e6
         members = []
-        for features, valid in received.maps:
-            moved = warp(features, valid, theta[None])
-            members.append(
-                Member(features[0], valid[0], theta, heat, is_roadside(item.sender), age_s, (moved[0][0], moved[1][0]))
-            )
+        for index, (features, valid) in enumerate(received.maps):
+            values, known = warp(features, valid, theta[None])
+            moved = (self.moved(index, values, theta[None])[0], known[0])
+            members.append(Member(features[0], valid[0], theta, heat, is_roadside(item.sender), age_s, moved))
         return tuple(members)
 
     def _maps_of(self, item: Shared) -> tuple[list[tuple[Tensor, Tensor]], Tensor | None]:

@@ -9,6 +9,7 @@ from carla_cp.perception.fusion.cobevt import CobevtFusion, PaddedCobevtFusion
 from carla_cp.perception.fusion.fcooper import FCooperFusion
 from carla_cp.perception.fusion.maximum import MaxFusion
 from carla_cp.perception.fusion.team import FusionRule, Member, Sight, Team, ego_member, is_roadside
+from carla_cp.perception.fusion.turn import Turn
 from carla_cp.perception.fusion.v2vnet import MemorylessV2vnetFusion, V2vnetFusion
 from carla_cp.perception.fusion.v2xvit import V2xvitFusion
 from carla_cp.perception.fusion.warp import plane_theta, warp
@@ -20,6 +21,7 @@ __all__ = [
     "Member",
     "Sight",
     "Team",
+    "Turn",
     "ego_member",
     "is_roadside",
     "make_rule",
