@@ -26,8 +26,8 @@ class Turn(nn.Module):
 
     def forward(self, features: Tensor, theta: Tensor) -> Tensor:
         """Features (B, C, H, W), >= 0, of agents whose `plane_theta` is (B, 2, 3), as the ego would say them."""
-        batch, _, height, width = features.shape
+        height, width = features.shape[2:]
         cos, sin = theta[:, 0, 0], theta[:, 0, 1] * width / height
         harmonics = torch.stack([torch.ones_like(cos), cos, sin, cos**2 - sin**2, 2 * sin * cos], dim=1)
         mixture = (harmonics[:, :, None, None] * self.weight).sum(dim=1)
-        return torch.relu(torch.bmm(mixture.to(features), features.flatten(2)).view(batch, -1, height, width))
+        return torch.relu(torch.bmm(mixture.to(features), features.flatten(2)).view(features.shape))
