@@ -22,7 +22,8 @@ from carla_cp.driving.tracker import Tracker, TrackerConfig
 from carla_cp.geometry import count_returns, relative, transform_boxes
 from carla_cp.link.channel import Delivery, Link
 from carla_cp.link.graph import connectivity, heard_by
-from carla_cp.perception.detector import Detector, View
+from carla_cp.perception.detector import Detector
+from carla_cp.perception.view import View
 from carla_cp.stopwatch import Stopwatch
 from carla_cp.types import (
     AgentName,

@@ -12,7 +12,8 @@ import pytest
 
 from carla_cp.codecs import load_codec
 from carla_cp.cooperation import Cooperation
-from carla_cp.perception.detector import Detector, View
+from carla_cp.perception.detector import Detector
+from carla_cp.perception.view import View
 from carla_cp.scenario import load_scenario
 from carla_cp.stopwatch import Stopwatch
 from carla_cp.types import AgentName, CodecChoice, Detections, Outcome, Pose, Shared, Sweep

@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from carla_cp.geometry import relative
 from carla_cp.perception.backbone import lay_channels_last
 from carla_cp.perception.config import DetectorConfig
-from carla_cp.perception.detector import Detector, View
+from carla_cp.perception.detector import Detector
 from carla_cp.perception.folding import fold_batch_norms
 from carla_cp.perception.fusion import Member, Team, ego_member, plane_theta
 from carla_cp.perception.pillars import agent_points
 from carla_cp.perception.presets import PRESETS
+from carla_cp.perception.view import View
 from carla_cp.types import Detections, Shared, Stage, Sweep
 
 SIZES = ("mini", "half256s", "full", "second_mini", "second")

@@ -28,7 +28,8 @@ from carla_cp.metrics.detection import Matches, frames_of, match
 from carla_cp.metrics.protocol import EvaluationProtocol
 from carla_cp.opv2v import Note
 from carla_cp.perception.checkpoint import load_detector
-from carla_cp.perception.detector import Detector, Received, View
+from carla_cp.perception.detector import Detector, Received
+from carla_cp.perception.view import View
 from carla_cp.types import AgentFrame, AgentName, CodecChoice, Detections, Frame, ObjectClass, Perceived, Shared, Stage
 
 THRESHOLDS = (0.3, 0.5, 0.7)

@@ -10,8 +10,9 @@ import torch
 
 from carla_cp.datasets import Dataset, stream_frames
 from carla_cp.metrics.detection import average_precision
-from carla_cp.perception.detector import Detector, View
+from carla_cp.perception.detector import Detector
 from carla_cp.perception.truth import team_truth
+from carla_cp.perception.view import View
 from carla_cp.types import DetectionFrame, Detections, ObjectClass, Shared, Stage
 
 Use: TypeAlias = Callable[[Sequence[View]], Detections]

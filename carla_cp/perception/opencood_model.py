@@ -20,10 +20,11 @@ from torch import nn
 
 from carla_cp.geometry import relative, transform_points
 from carla_cp.perception.config import CheckpointError, DetectorConfig
-from carla_cp.perception.detector import Detector, Received, View
+from carla_cp.perception.detector import Detector, Received
 from carla_cp.perception.fusion import make_rule
 from carla_cp.perception.opencood import YAML, read_weights, weights_path
 from carla_cp.perception.presets import FULL_OPV2V, opv2v_grid
+from carla_cp.perception.view import View
 from carla_cp.types import Detections, FloatArray, ObjectClass, PointArray, Shared, Stage, Sweep
 
 PREFIX = "opencood:"

@@ -13,8 +13,9 @@ import torch
 from carla_cp.geometry import compose, matrix_from_pose, relative, transform_boxes, transform_points
 from carla_cp.perception.checkpoint import load_detector, save_detector
 from carla_cp.perception.config import CheckpointError, DetectorConfig, load_config
-from carla_cp.perception.detector import Detector, View
+from carla_cp.perception.detector import Detector
 from carla_cp.perception.fusion import Team, ego_member
+from carla_cp.perception.view import View
 from carla_cp.types import Detections, Pose, Shared, Stage
 from tests.perception.synthetic import make_frame
 

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from carla_cp.perception.checkpoint import load_detector, save_detector
 from carla_cp.perception.config import CheckpointError
-from carla_cp.perception.detector import Detector, View
+from carla_cp.perception.detector import Detector
 from carla_cp.perception.fusion import Member, Team, plane_theta
 from carla_cp.perception.head import RawHeads
 from carla_cp.perception.opencood import import_checkpoint
 from carla_cp.perception.opencood_settings import METHODS
+from carla_cp.perception.view import View
 from carla_cp.types import AgentName, Detections, PointArray, Pose, Shared, Stage, Sweep
 from tests.perception import opencood_case as case
 

@@ -97,6 +97,11 @@ class Team:
         return torch.stack(features), torch.stack(valid)
 
 
+def side_by_side(ego: Sequence[Member], others: Sequence[Sequence[Member]]) -> tuple[Team, ...]:
+    """One team per scale of the ego's members and each sender's."""
+    return tuple(Team((own, *heard)) for own, *heard in zip(ego, *others, strict=True))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Sight:
     """What one agent by itself makes of its features."""
