@@ -20,7 +20,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from batches import Batch, Batches, load_ahead
-from carla_cp.perception.presets import PRESETS
 from recipes import TRUNKS, Recipe
 from torch import Tensor
 from tqdm import tqdm
@@ -46,6 +45,7 @@ from carla_cp.perception.detector import Detector
 from carla_cp.perception.fusion import warp
 from carla_cp.perception.fusion.maximum import MaxFusion, join
 from carla_cp.perception.head import box_loss, heat_loss
+from carla_cp.perception.presets import PRESETS
 
 LINES = ("with partners' full features", "ego alone")
 LOSSES = ("own heat", "heat", "boxes")
