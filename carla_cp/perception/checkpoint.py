@@ -54,7 +54,7 @@ def load_trainable(checkpoint: Path, fusion: str | None = None) -> Detector:
     path = checkpoint / WEIGHTS
     if not path.is_file():
         raise CheckpointError(f"{path}: not found; give a trained checkpoint or run tools/train_detector.py")
-    _load(detector, _read(path), path)
+    _load(detector, _read(path), path, f"does not fit its {CONFIG}", "restore both files")
     trunk = detector.fingerprint  # of the weights as they lie in the file
     if fusion is None or (fusion == detector.config.fusion and not rule_path(checkpoint, fusion).is_file()):
         return detector
@@ -63,12 +63,14 @@ def load_trainable(checkpoint: Path, fusion: str | None = None) -> Detector:
     mend = f"train it with tools/train_fusion.py --rule {fusion} --checkpoint {checkpoint}"
     if not path.is_file():
         raise CheckpointError(f"{path}: not found; {mend}")
-    with safetensors.safe_open(path, "pt") as file:
-        belongs = (file.metadata() or {}).get(_TRUNK)
+    belongs, learnt = _trunk_of(path, mend), _read(path)
     if belongs != f"{trunk:08x}":
-        raise CheckpointError(f"{path}: trained for trunk {belongs}, not for {trunk:08x}; {mend}")
+        raise CheckpointError(f"{path}: trained for trunk {belongs or 'unknown'}, not for {trunk:08x}; {mend}")
+    foreign = [name for name in learnt if not name.startswith(_OF_RULE)]
+    if foreign:  # they would take the trunk's place
+        raise CheckpointError(f"{path}: holds {foreign[0]}, which is no part of a rule; {mend}")
     state = {name: value for name, value in fused.state_dict().items() if not name.startswith(_OF_RULE)}
-    _load(fused, {**state, **_read(path)}, path)
+    _load(fused, {**state, **learnt}, path, f"is not of rule {fusion}", mend)
     return fused
 
 
@@ -143,11 +145,20 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path}: cannot be read ({_line(error)}); restore the file") from None
 
 
-def _load(detector: Detector, state: dict[str, Tensor], path: Path) -> None:
+def _trunk_of(path: Path, mend: str) -> str | None:
+    """The trunk that a rule's file names."""
+    try:
+        with safetensors.safe_open(path, "pt") as file:
+            return (file.metadata() or {}).get(_TRUNK)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise CheckpointError(f"{path}: cannot be read ({_line(error)}); {mend}") from None
+
+
+def _load(detector: Detector, state: dict[str, Tensor], path: Path, wrong: str, mend: str) -> None:
     try:
         detector.load_state_dict(state)
     except RuntimeError as error:
-        raise CheckpointError(f"{path}: does not fit its {CONFIG} ({_line(error)}); restore both files") from None
+        raise CheckpointError(f"{path}: {wrong} ({_line(error)}); {mend}") from None
 
 
 def _line(error: Exception) -> str:
