@@ -10,6 +10,7 @@ import carla_cp
 from carla_cp.codecs import CODECS, codec_path
 from carla_cp.options import RunOptions
 from carla_cp.perception.checkpoint import rule_path
+from carla_cp.perception.opencood_model import PREFIX, opencood_files
 from carla_cp.types import CodecChoice, Scenario
 
 
@@ -29,6 +30,8 @@ def conditions_of(options: RunOptions, scenario: Scenario, choice: CodecChoice) 
     )
     crc = zlib.crc32(repr(stated).encode())
     weights = [options.checkpoint / "config.json", options.checkpoint / "weights.safetensors"]
+    if str(options.checkpoint).startswith(PREFIX):
+        weights = opencood_files(str(options.checkpoint))
     kind = CODECS[choice.name]
     if kind.learned:
         weights.append(codec_path(kind, options.checkpoint))

@@ -39,3 +39,12 @@ def test_seeds_jobs_the_place_of_files_and_a_servers_port_make_none(tmp_path: Pa
     assert conditions() == conditions("--seeds", "0-9", "--jobs", 2, "--out", tmp_path)
     assert conditions() == conditions(scenario=tmp_path / "mine" / SCENARIO.name)
     assert conditions("--host", "a", "--port", 1) == conditions("--host", "b", "--port", 2)
+
+
+def test_another_epoch_of_an_opencood_model_makes_a_difference(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("model: {}\n", encoding="utf-8")
+    (tmp_path / "net_epoch1.pth").write_bytes(b"one")
+    command = ("--checkpoint", f"opencood:{tmp_path}")
+    first = conditions(*command, codec="early")
+    (tmp_path / "net_epoch1.pth").write_bytes(b"two")
+    assert first != conditions(*command, codec="early")

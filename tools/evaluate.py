@@ -32,6 +32,7 @@ from carla_cp.metrics.protocol import EvaluationProtocol
 from carla_cp.perception.checkpoint import CONFIG, trained_rules
 from carla_cp.perception.config import CheckpointError, load_config
 from carla_cp.perception.fusion import RULES
+from carla_cp.perception.opencood_model import PREFIX
 from carla_cp.types import CodecChoice
 from carla_cp.whole import write_whole
 
@@ -188,6 +189,8 @@ def rows_from(options: argparse.Namespace) -> tuple[Row, ...]:
 
 def table_rules(checkpoint: Path) -> list[str | None]:
     """The rules that the checkpoint holds weights of, and its own as None unless it is one of them."""
+    if str(checkpoint).startswith(PREFIX):
+        return [None]
     rules = trained_rules(checkpoint)
     own: list[str | None] = [] if load_config(checkpoint / CONFIG).fusion in rules else [None]
     return own + list(rules)

@@ -23,7 +23,8 @@ from carla_cp.codecs.raw import RawCodec, RawShapes
 from carla_cp.codecs.revqom import RevqomCodec
 from carla_cp.codecs.weights import codec_path, detector_fingerprint, load_weights
 from carla_cp.perception.config import load_config
-from carla_cp.types import CodecChoice
+from carla_cp.perception.opencood_model import PREFIX, opencood_config
+from carla_cp.types import CodecChoice, Stage
 
 __all__ = ["CODECS", "Codec", "CodecError", "PayloadError", "codec_path", "load_codec", "parse_choice"]
 
@@ -43,10 +44,13 @@ _UNITS = {"": 1, "B": 1, "KB": 1000, "KiB": 1024, "MB": 1_000_000, "MiB": 1 << 2
 def load_codec(name: str, checkpoint: Path, device: str = "cpu") -> Codec[Any]:
     """The codec of that name, in eval mode, fit for the detector in the folder `checkpoint`.
 
-    Learned codecs read `codecs/<name>.safetensors` there. Raises CodecError for an unknown name, and for weights that
-    are missing, damaged, or trained for another detector.
+    Learned codecs read `codecs/<name>.safetensors` there. Raises CodecError for an unknown name, for weights that are
+    missing, damaged, or trained for another detector, and for features of `opencood:DIR`, whose models share none.
     """
     kind = CODECS[_known(name)]
+    theirs = str(checkpoint).startswith(PREFIX)
+    if theirs and kind.tap not in (Stage.POINTS, Stage.BOXES):
+        raise CodecError(f"--codec {name}: {checkpoint} shares no features; choose early or late, as it was trained")
     if kind.learned:
         codec = load_weights(kind, checkpoint).to(device)
         return codec.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]
@@ -54,7 +58,8 @@ def load_codec(name: str, checkpoint: Path, device: str = "cpu") -> Codec[Any]:
         fingerprint, config = detector_fingerprint(checkpoint), load_config(checkpoint / "config.json")
         return RawCodec(fingerprint, config.grid, RawShapes.of_config(config)).to(device).eval()
     if kind is EarlyCodec:
-        return EarlyCodec(grid=load_config(checkpoint / "config.json").grid).to(device).eval()
+        config = opencood_config(str(checkpoint)) if theirs else load_config(checkpoint / "config.json")
+        return EarlyCodec(grid=config.grid).to(device).eval()
     return kind().to(device).eval()  # boxes mean the same to every detector
 
 

@@ -2,7 +2,8 @@
 
 Its code voxelises, runs the network, reads boxes, filters and suppresses them; ours brings clouds, messages and poses.
 Partners share points (codec `early`) or boxes (`late`): its models take all agents' clouds at once, so there is no
-stage between that a codec could tap. Speeds are given as zero, and every agent as a vehicle without delay.
+stage between that a codec could tap; which points go first is told by the boxes that the sender finds. Speeds are given
+as zero, and every agent as a vehicle without delay.
 """
 
 from __future__ import annotations
@@ -16,13 +17,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from carla_cp.geometry import relative, transform_points
 from carla_cp.perception.config import CheckpointError, DetectorConfig
 from carla_cp.perception.detector import Detector, Received
 from carla_cp.perception.fusion import make_rule
 from carla_cp.perception.opencood import YAML, read_weights, weights_path
+from carla_cp.perception.opencood_settings import read_settings
 from carla_cp.perception.presets import FULL_OPV2V, opv2v_grid
 from carla_cp.perception.view import View
 from carla_cp.types import Detections, FloatArray, ObjectClass, PointArray, Shared, Stage, Sweep
@@ -54,6 +56,21 @@ def load_opencood(checkpoint: str, device: str = "cpu") -> Detector:
     after = parts["after"].build_postprocessor(settings["postprocess"], False)
     detector = OpencoodDetector(model.eval(), before, after, settings)
     return detector.to(device)
+
+
+def opencood_config(checkpoint: str) -> DetectorConfig:
+    """The range and cells of `opencood:DIR`'s detector, without building it. Raises CheckpointError."""
+    path = Path(checkpoint.removeprefix(PREFIX)) / YAML
+    try:
+        return _config(read_settings(path)["preprocess"]["cav_lidar_range"][3:])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: names no cav_lidar_range ({error!r}); give a folder of its training") from None
+
+
+def opencood_files(checkpoint: str) -> list[Path]:
+    """The files of `opencood:DIR` that decide what its model finds. Raises CheckpointError."""
+    folder = Path(checkpoint.removeprefix(PREFIX))
+    return [folder / YAML, weights_path(folder)]
 
 
 def imported() -> dict[str, Any]:
@@ -170,6 +187,19 @@ class OpencoodView(View):
             assert isinstance(self.detector, OpencoodDetector)
             self._boxes = self.detector.detect(self, [])
         return self._boxes
+
+    @property
+    def heat(self) -> Tensor:
+        """(classes, rows, columns) in [0, 1]: the scores of the boxes, around each as far as its longer half."""
+        if self._heat is None:
+            grid, found = self.detector.config.grid, self.boxes
+            x = (np.arange(grid.columns) + 0.5) * grid.cell_m - grid.half_length_m
+            y = (np.arange(grid.rows) + 0.5) * grid.cell_m - grid.half_width_m
+            heat = np.zeros((len(ObjectClass), grid.rows, grid.columns), np.float32)
+            for box, score, label in zip(found.boxes[::-1], found.scores[::-1], found.labels[::-1], strict=True):
+                heat[label][np.hypot(x - box[0], y[:, None] - box[1]) <= max(box[3:5]) / 2] = score
+            self._heat = torch.from_numpy(heat)
+        return self._heat
 
 
 def _config(high: Sequence[float]) -> DetectorConfig:

@@ -14,11 +14,15 @@ import torch
 import yaml
 from torch import Tensor, nn
 
+from carla_cp.codecs import CodecError, load_codec, parse_choice
+from carla_cp.opv2v import read_scene
 from carla_cp.perception.checkpoint import load_detector
 from carla_cp.perception.config import CheckpointError
-from carla_cp.perception.opencood_model import OpencoodDetector
+from carla_cp.perception.opencood_model import OpencoodDetector, opencood_files
 from carla_cp.types import AgentName, Pose, Shared, Stage, Sweep
 from tests.perception.opencood_case import settings
+from tests.perception.synthetic import write
+from tests.tools.claims import load_tool
 
 HEIGHT_M = 1.7
 
@@ -145,3 +149,43 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
     torch.save({"other": torch.zeros(1)}, tmp_path / "net_epoch2.pth")
     with pytest.raises(CheckpointError, match=r"net_epoch2.pth: does not fit config.yaml"):
         load_detector(given)
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_points_go_through_the_early_codec_where_boxes_are_first(tmp_path: Path) -> None:
+    given = training(tmp_path, "attfuse")
+    codec, detector = load_codec("early", given), load_detector(given)
+    view = detector.view(sweep([[5.0, 1.0, -1.0, 0.3], [9.0, -2.0, -1.0, 0.3], [99.0, 0.0, 0.0, 0.3]]))
+    payload = codec.encode(view, None)
+    points = codec.decode(payload).points
+    assert points is not None and sorted(points[:, 0].round()) == [5, 9, 99]
+    (first,) = [codec.decode(small).points for size in range(len(payload)) if (small := codec.encode(view, size))][:1]
+    assert first is not None and first[:, 0].round().tolist() == [9]  # of the box with the higher score
+    heat = view.heat
+    assert heat.shape == (3, detector.config.grid.rows, detector.config.grid.columns)
+    assert float(heat.max()) == pytest.approx(0.9) and not heat[1:].any()
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_an_evaluation_takes_points_and_boxes_and_refuses_features(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Before, "preprocess", lambda self, points: {"points": points[:5]})
+    write(tmp_path / "scene", 1, 11)
+    given, evaluation = training(tmp_path, "attfuse"), load_tool("evaluation")
+    rows = tuple(evaluation.Row(parse_choice(name)) for name in ("none", "late", "early"))
+    outcome = evaluation.run_job(evaluation.Job(read_scene(tmp_path / "scene"), (0,), given, rows))
+    none, late, early = (len(tally.matches[0][0].scores) for tally in outcome.tallies)
+    assert none < early and 0 < late and min(outcome.tallies[1].message_bytes + outcome.tallies[2].message_bytes) > 0
+    for name in ("raw", "revqom"):
+        with pytest.raises(CodecError, match=f"--codec {name}: .* shares no features; choose early or late"):
+            load_codec(name, given)
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_its_files_are_named_and_missing_ones_refused(tmp_path: Path) -> None:
+    given = training(tmp_path, "late")
+    assert opencood_files(str(given)) == [tmp_path / "config.yaml", tmp_path / "net_epoch1.pth"]
+    (tmp_path / "config.yaml").unlink()
+    with pytest.raises(CheckpointError, match=r"config.yaml: names no cav_lidar_range"):
+        load_codec("early", given)
