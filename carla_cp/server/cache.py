@@ -2,6 +2,7 @@
 
 A file's name is a digest of the map's text, of the code that builds towns, and of the versions it builds on, so an
 entry never goes stale. One that cannot be read is as good as none, and a folder that cannot be written stays empty.
+A server that was killed while it wrote leaves a part of a file, which a later one removes.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ import hashlib
 import logging
 import os
 import tempfile
+import time
 import zipfile
 from contextlib import suppress
-from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from carla_cp.server.town import Town
 _BUILDERS = ("cache.py", "mesh.py", "opendrive.py", "road_faults.py", "roadside.py", "town.py")
 _ON = ("carla", "numpy", "scipy")
 _KEPT = 64  # files, the newest
+_PART_S = 3600.0  # after which nobody writes a part any more
 _LOG = logging.getLogger("carla_cp.server")
 
 
@@ -44,7 +46,7 @@ def load(opendrive: str) -> Town | None:
             raise ValueError(f"the obstacles are {obstacles.dtype}{obstacles.shape}")
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
         _LOG.info("%s is damaged (%s) and is built anew", path, error)
         return None
     with suppress(OSError):
@@ -82,13 +84,15 @@ def _make_room(place: Path) -> None:
         files = sorted(place.glob("*.npz"), key=lambda path: path.stat().st_mtime)
         for path in files[:-_KEPT]:
             path.unlink(missing_ok=True)
+        for part in place.glob("*.part"):
+            if time.time() - part.stat().st_mtime > _PART_S:
+                part.unlink(missing_ok=True)
 
 
 def _path(opendrive: str) -> Path:
-    return folder() / f"{hashlib.sha256(_code() + opendrive.encode()).hexdigest()}.npz"
+    return folder() / f"{hashlib.sha256(_CODE + opendrive.encode()).hexdigest()}.npz"
 
 
-@lru_cache(maxsize=1)
 def _code() -> bytes:
     """What stands for the code and the versions."""
     digest = hashlib.sha256()
@@ -96,3 +100,6 @@ def _code() -> bytes:
         digest.update(Path(__file__).with_name(name).read_bytes())
     digest.update(" ".join(version(name) for name in _ON).encode())
     return digest.digest()
+
+
+_CODE = _code()  # read as the modules are: a file that is edited under a running server does not name what it builds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,33 @@ def test_a_file_with_other_arrays_or_a_flipped_bit_is_damaged(place: Path) -> No
     assert cache.load(TEXT) is None
     np.savez(path, vertices=np.zeros(3))
     assert cache.load(TEXT) is None
+
+
+def test_no_flipped_bit_of_a_file_keeps_a_map_from_loading(place: Path) -> None:
+    cache.save(TEXT, TOWN)
+    (path,) = place.glob("*.npz")
+    whole = path.read_bytes()
+    for at in range(len(whole)):
+        flipped = bytearray(whole)
+        flipped[at] ^= 1 << at % 8
+        path.write_bytes(bytes(flipped))
+        found = cache.load(TEXT)
+        assert found is None or found.mesh.vertices.tobytes() == TOWN.mesh.vertices.tobytes()
+    for flag in (1, 8):  # of an entry in the archive's directory: it is encrypted; it is packed in an unknown way
+        flipped = bytearray(whole)
+        flipped[flipped.rindex(b"PK\x01\x02") + (8 if flag == 1 else 10)] ^= flag
+        path.write_bytes(bytes(flipped))
+        assert cache.load(TEXT) is None
+
+
+def test_what_a_killed_server_left_half_written_is_removed_once_nobody_writes_it(place: Path) -> None:
+    place.mkdir(parents=True)
+    old, fresh = place / "old.part", place / "fresh.part"
+    for part in (old, fresh):
+        part.touch()
+    os.utime(old, (0, 0))
+    cache.save(TEXT, TOWN)
+    assert not old.exists() and fresh.exists()
 
 
 def test_a_folder_that_cannot_be_written_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
