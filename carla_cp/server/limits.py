@@ -30,7 +30,9 @@ class SpeedLimits:
 
     def __init__(self, world_map: carla.Map, opendrive: str) -> None:
         self._map = world_map
-        self._roads = {int(road.attrib["id"]): _types(road) for road in ElementTree.fromstring(opendrive).iter("road")}
+        self._roads = {
+            int(road.attrib["id"]): _types(road) for road in ElementTree.fromstring(opendrive).findall("road")
+        }
         rows = _signs(world_map)
         if not rows and len({limit for parts in self._roads.values() for _, limit in parts}) > 1:
             rows = [(*_place(point), self._of(point)) for point in world_map.generate_waypoints(_STEP_M)]

@@ -162,7 +162,9 @@ def _start(road: Element) -> tuple[float, float]:
 def _mend_starts(network: _Network, road: Element) -> None:
     """The first geometry, lane section and width begin at 0, not a rounding error later; so does the elevation."""
     lists = [(road.findall("planView/geometry"), "s"), (road.findall("lanes/laneSection"), "s")]
-    lists += [(lane.findall("width"), "sOffset") for lane in road.iter("lane")]
+    for side in ("left", "right"):  # what the middle says of a width means nothing
+        lanes = road.findall(f"lanes/laneSection/{side}/lane")
+        lists += [(lane.findall("width"), "sOffset") for lane in lanes]
     for records, name in lists:
         if records and float(records[0].attrib[name]) != 0.0:
             records[0].set(name, "0")

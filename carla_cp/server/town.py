@@ -81,7 +81,7 @@ def build_town(carla_map: carla.Map, opendrive: str, seed: int = 0) -> Town:
 def read_lanes(carla_map: carla.Map, opendrive: str) -> list[Lane]:
     """Every lane of the map that has a width, in the order of the file."""
     found = []
-    for road in ElementTree.fromstring(opendrive).iter("road"):
+    for road in ElementTree.fromstring(opendrive).findall("road"):
         number, length = int(road.attrib["id"]), float(road.attrib["length"])
         sections = road.findall("lanes/laneSection")
         bounds = pairwise([float(section.attrib["s"]) for section in sections] + [length])

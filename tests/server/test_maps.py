@@ -46,6 +46,11 @@ def test_a_good_map_is_served_as_it_was_given(caplog: pytest.LogCaptureFixture) 
     assert not caplog.text
 
 
+def test_what_other_programs_keep_in_a_file_under_the_name_of_a_road_is_none() -> None:
+    text = world(Road(rest='<userData code="editor"><road/></userData>'))
+    assert load_map("a", text).mended.skipped == ()
+
+
 def test_a_map_of_which_no_road_is_left_is_refused_in_one_line() -> None:
     with pytest.raises(MapError, match=r"^map a.xodr: .*road 1 is skipped: its planView has no geometry") as error:
         load_map("a", world(Road(plan="")), "a.xodr")

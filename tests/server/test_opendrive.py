@@ -167,6 +167,15 @@ def test_a_start_that_is_off_by_rounding_is_moved_and_a_namespace_is_removed() -
     try_out(mended.text)
 
 
+@pytest.mark.parametrize("width", ['<width a="0"/>', '<width sOffset="x" a="0"/>'])
+def test_a_width_of_the_middle_means_nothing(width: str) -> None:
+    centre = '<lane id="0" type="none" level="false"'
+    mended = mend(world(GOOD).replace(f"{centre}/>", f"{centre}>{width}</lane>", 1))
+    assert (mended.skipped, mended.dropped) == ((), ())
+    assert width in mended.text
+    try_out(mended.text)
+
+
 def test_a_road_is_level_before_its_first_elevation() -> None:
     mended = mend(world(Road(elevation=poly("elevation", "s", (100, 2.0)))))
     try_out(mended.text)
