@@ -7,6 +7,7 @@ named and counted. What neither helps is refused.
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -19,9 +20,17 @@ from carla_cp.server.road_faults import RoadError, check_road, lane_ids, number,
 _TRIAL_S = 120.0
 _MOST_LANES = 64
 _WIDEST_MAP_M = 50_000.0  # from the middle
+# What the trial does first: it ends with the server, which may be killed while the wheel hangs.
+_LEASH = """
+import contextlib, ctypes, os, sys
+with contextlib.suppress(OSError, AttributeError):
+    ctypes.CDLL(None).prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
+if os.getppid() != int(sys.argv[1]):
+    sys.exit(1)
+"""
 # Run in a process of its own: the wheel's reader, and the queries that every client makes.
 _TRIAL = """
-import carla, math, sys
+import carla
 world_map = carla.Map("trial", sys.stdin.buffer.read().decode())
 waypoints = world_map.generate_waypoints(2.0)
 middle = waypoints[len(waypoints) // 2].transform.location if waypoints else None
@@ -86,10 +95,9 @@ def mend(text: str) -> Mended:
 
 def try_out(text: str) -> None:
     """Raises OpenDriveError for a text on which the wheel fails, hangs, or ends, in a process of its own."""
+    command = [sys.executable, "-c", _LEASH + _TRIAL, str(os.getpid())]
     try:
-        trial = subprocess.run(
-            [sys.executable, "-c", _TRIAL], input=text.encode(), capture_output=True, timeout=_TRIAL_S, check=False
-        )
+        trial = subprocess.run(command, input=text.encode(), capture_output=True, timeout=_TRIAL_S, check=False)
     except subprocess.TimeoutExpired as error:
         raise OpenDriveError(f"the wheel's reader is not done after {_TRIAL_S:.0f} s; give a smaller map") from error
     if trial.returncode < 0:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import carla
 import pytest
@@ -191,6 +195,35 @@ def test_the_trial_tells_a_crash_an_error_and_places_that_are_no_numbers() -> No
     ):
         with pytest.raises(OpenDriveError, match=said):
             try_out(text)
+
+
+HANGING = """
+import sys
+from carla_cp.server import opendrive
+opendrive._TRIAL = "import time; open(sys.stdin.read(), 'w').write(str(os.getpid())); time.sleep(300)"
+opendrive.try_out(sys.argv[1])
+"""
+
+
+def alive(process: str) -> bool:
+    """Whether it runs; one that waits to be buried does not."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_a_trial_that_hangs_ends_with_the_server_that_is_killed_meanwhile(tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    with subprocess.Popen([sys.executable, "-c", HANGING, str(told)]) as server:
+        while not (told.exists() and told.read_text()):
+            assert server.poll() is None
+            time.sleep(0.01)
+        server.kill()
+    patience = time.monotonic() + 60.0
+    while alive(told.read_text()):
+        assert time.monotonic() < patience
+        time.sleep(0.01)
 
 
 def test_the_official_client_lives_through_broken_maps(crossing_port: int) -> None:
