@@ -119,18 +119,33 @@ class Batches(IterableDataset[Batch]):
 
 
 def load_ahead(batches: Batches) -> Iterator[Batch]:
-    """The batches, made by one process that ends with this one."""
+    """The batches, made by one process that ends with this one. Raises DatasetError as they do."""
     # "spawn", since torch's thread pool does not survive a fork.
-    return iter(
-        DataLoader(
-            batches,
-            batch_size=None,
-            num_workers=1,
-            prefetch_factor=4,
-            multiprocessing_context="spawn",
-            worker_init_fn=_start_worker,
-        )
+    loader = DataLoader(
+        _Told(batches),
+        batch_size=None,
+        num_workers=1,
+        prefetch_factor=4,
+        multiprocessing_context="spawn",
+        worker_init_fn=_start_worker,
     )
+    for item in loader:
+        if isinstance(item, DatasetError):
+            raise item
+        yield item
+
+
+class _Told(IterableDataset[Batch | DatasetError]):
+    """The batches, and the error that ends them as the last item: a loader would hide its one line in a traceback."""
+
+    def __init__(self, batches: Batches) -> None:
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[Batch | DatasetError]:
+        try:
+            yield from self._batches
+        except DatasetError as error:
+            yield error
 
 
 def _start_worker(_number: int) -> None:

@@ -34,7 +34,10 @@ from training import (
     estimate,
     follow,
     join_ranks,
+    overlap,
     plot_curve,
+    read_state,
+    resuming,
     write_state,
 )
 from validation import average_precisions, everyone_shares
@@ -85,8 +88,9 @@ class Training:
         )
         self.progress = Progress()
         self.state = options.work / "training.pt"
-        if options.resume and self.state.exists():
-            self._resume(torch.load(self.state, weights_only=True, map_location=self.device))
+        if options.resume and (saved := read_state(self.state, self.device)) is not None:
+            with resuming(self.state):
+                self._resume(saved)
 
     def _resume(self, saved: dict[str, dict[str, object]]) -> None:
         self.detector.load_state_dict(saved["detector"])
@@ -146,10 +150,15 @@ def train(options: argparse.Namespace) -> None:
     ranks, recipe = join_ranks(), recipe_of(options)
     data, val = open_dataset(options.data), open_dataset(options.val) if options.val and ranks.first else None
     training = Training(options, recipe, ranks)
+    if training.fraction() >= 1.0:
+        print(f"{training.state}: this training is over; with more --steps or --time-budget it goes on")
+        return
     progress, key = training.progress, (options.seed, ranks.rank)
     batches = Batches(data, training.detector.config, recipe.batch, recipe.augmentation, key, progress.step)
     scalars = Scalars(options.work / "scalars")
     print(f"{len(data)} frames of {len(data.scenes)} scenes, {data.format}", flush=True)
+    if warning := overlap(options.data, options.val):
+        print(warning, flush=True)
     clock, left_out = Clock(progress), list[str]()
     started, first = time.monotonic(), progress.step
     with tqdm(total=recipe.steps, initial=first, unit="step", mininterval=5, disable=not ranks.first) as bar:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,7 +35,10 @@ from training import (
     estimate,
     follow,
     join_ranks,
+    overlap,
     plot_curve,
+    read_state,
+    resuming,
     write_state,
 )
 from validation import average_precisions, everyone_shares
@@ -207,15 +211,26 @@ class Training:
         self.options, self.recipe, self.ranks = options, recipe, ranks
         self.device = best_device(options.device)
         self.trunk = load_detector(options.checkpoint, str(self.device))
+        if self.trunk.config.head != "centre":
+            raise CheckpointError(
+                f"{options.checkpoint}: has a head of {self.trunk.config.head}, for which this training knows no loss;"
+                " give a trunk of tools/train_detector.py"
+            )
         start = load_trainable(options.checkpoint)
         self.rules = [RuleTraining(start, name, recipe, self.device) for name in options.rule]
         self.progress = Progress()
         self.state = options.work / f"fusion-{'-'.join(options.rule)}.pt"
-        if options.resume and self.state.exists():
-            saved = torch.load(self.state, weights_only=True, map_location=self.device)
-            self.progress = Progress(**saved["progress"])
-            for rule in self.rules:
-                rule.resume(saved[rule.name])
+        if options.resume and (saved := read_state(self.state, self.device)) is not None:
+            with resuming(self.state):
+                self._resume(saved)
+
+    def _resume(self, saved: dict[str, Any]) -> None:
+        trunk = saved.get("trunk", self.trunk.fingerprint)  # states of before it was written have none
+        if trunk != self.trunk.fingerprint:
+            raise ValueError(f"it is of trunk {trunk:08x}, not {self.trunk.fingerprint:08x}")
+        self.progress = Progress(**saved["progress"])
+        for rule in self.rules:
+            rule.resume(saved[rule.name])
 
     def fraction(self) -> float:
         """How much of the training is over."""
@@ -247,7 +262,8 @@ class Training:
                 rule.best = figure
                 save_rule(detector, self.options.checkpoint)
         progress.since_best = 0 if better else progress.since_best + 1
-        write_state(self.state, {"progress": vars(progress).copy(), **{rule.name: rule.state() for rule in self.rules}})
+        shared = {"trunk": self.trunk.fingerprint, "progress": vars(progress).copy()}
+        write_state(self.state, {**shared, **{rule.name: rule.state() for rule in self.rules}})
         said = [f"{name} {figure:.3f}" for name, figure in zip(names, figures, strict=True)]
         return f"validation AP@{IOU}: {', '.join(said)}; kept {', '.join(rule.name for rule in better) or 'none'}"
 
@@ -259,10 +275,15 @@ def train(options: argparse.Namespace) -> None:
     recipe = replace(FUSION, steps=options.steps or FUSION.steps, batch=options.batch or FUSION.batch)
     data, val = open_dataset(options.data), open_dataset(options.val) if options.val and ranks.first else None
     training = Training(options, recipe, ranks)
+    if training.fraction() >= 1.0:
+        print(f"{training.state}: this training is over; with more --steps or --time-budget it goes on")
+        return
     progress, key = training.progress, (options.seed, ranks.rank)
     batches = Batches(data, training.trunk.config, recipe.batch, recipe.augmentation, key, progress.step)
     scalars = Scalars(options.work / "scalars")
     print(f"{len(data)} frames of {len(data.scenes)} scenes; rules {', '.join(options.rule)}", flush=True)
+    if warning := overlap(options.data, options.val):
+        print(warning, flush=True)
     clock, left_out = Clock(progress), list[str]()
     started, first = time.monotonic(), progress.step
     names = [f"{name} {part}" for name in options.rule for part in ("heat", "boxes")]
@@ -299,6 +320,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rule", action="append", choices=RULES, required=True, help="may be given several times")
     options = parser.parse_args(arguments)
     data = options.data.resolve()  # "." has no name
+    options.rule = list(dict.fromkeys(options.rule))  # each once
     options.work = options.work or data.with_name(f"{data.name}.work")
     return options
 

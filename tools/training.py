@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import pickle
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import torch
@@ -38,7 +41,7 @@ class Progress:
 
 
 class Clock:
-    """Adds the wall time of steps to a progress; the time between `pause` and the next step does not count."""
+    """Adds the wall time of steps to a progress; what lies between a step and the next `start` does not count."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -79,8 +82,8 @@ def plot_curve(curve: Sequence[tuple[float, ...]], lines: Sequence[str], axis: s
     axes.legend(loc="lower right")
     axes.grid(alpha=0.3)
     figure.tight_layout()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=100)
+    with whole_file(path) as file:
+        figure.savefig(file, dpi=100, format="png")
     pyplot.close(figure)
 
 
@@ -147,18 +150,53 @@ def join_ranks() -> Ranks:
 
 
 def best_device(name: str) -> torch.device:
-    """The device of that name; `auto` is a GPU of this rank where there is one. Raises ValueError where it is not."""
+    """The device of that name; `auto` is a GPU of this rank where one is there. Raises ValueError for what is not."""
     if name == "auto":
         name = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"--device {name}: this torch sees no GPU; leave the option out")
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"--device {name}: there is no such device; give auto, cpu, cuda or cuda:1") from None
 
 
 def write_state(path: Path, state: dict[str, object]) -> None:
     """Writes what a resumed run needs, whole, by rename."""
     with whole_file(path) as file:
         torch.save(state, file)
+
+
+def read_state(path: Path, device: torch.device) -> dict[str, Any] | None:
+    """What `write_state` wrote; None, and said, where there is nothing yet. Raises ValueError for a damaged file."""
+    if not path.exists():
+        print(f"{path}: not found, so there is nothing to resume: this training starts anew", flush=True)
+        return None
+    with resuming(path):
+        saved: dict[str, Any] = torch.load(path, weights_only=True, map_location=device)
+    return saved
+
+
+@contextmanager
+def resuming(path: Path) -> Iterator[None]:
+    """Whatever does not fit in the block is a ValueError that names the file and the mend."""
+    try:
+        yield
+    except (RuntimeError, ValueError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(
+            f"{path}: cannot be resumed ({reason}); leave --resume out, or give the --work of the run to go on with"
+        ) from None
+
+
+def overlap(data: Path, val: Path | None) -> str:
+    """A warning where one folder lies within the other, so that validation sees frames that are trained on; or ""."""
+    if val is None:
+        return ""
+    here, there = data.resolve(), val.resolve()
+    if not (here.is_relative_to(there) or there.is_relative_to(here)):
+        return ""
+    return f"WARNING: --val {val} and {data} lie within one another: validation sees frames that are trained on"
 
 
 def estimate(seconds: float, progress: Progress, recipe: Recipe, minutes: float | None) -> str:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 import torch
 
-from carla_cp.datasets import Dataset, stream_frames
+from carla_cp.datasets import Dataset, DatasetError, Tally, stream_frames
 from carla_cp.metrics.detection import average_precision
 from carla_cp.perception.detector import Detector
 from carla_cp.perception.truth import team_truth
@@ -38,10 +38,14 @@ def _whole(view: View, stage: Stage) -> Shared:
 def average_precisions(
     data: Dataset, limit: int, uses: Sequence[Use], detector: Detector, iou: float = 0.5
 ) -> tuple[float, ...]:
-    """AP of vehicles of each use of the views that `detector` makes of evenly spaced frames."""
+    """AP of vehicles of each use of the views that `detector` makes of evenly spaced frames.
+
+    What cannot be read is left out and said; raises DatasetError where nothing can.
+    """
     order = np.unique(np.linspace(0, len(data) - 1, min(limit, len(data))).astype(int)).tolist()
     frames: list[list[DetectionFrame]] = [[] for _ in uses]
-    for _, frame in stream_frames(data, order):
+    tally = Tally()
+    for _, frame in stream_frames(data, order, tally=tally):
         views = [detector.view(agent.sweep) for agent in frame.agents]
         boxes, labels = team_truth(frame, detector.config)
         truth = boxes[labels == ObjectClass.VEHICLE]
@@ -49,4 +53,8 @@ def average_precisions(
             found = use(views)
             mine = found.labels == ObjectClass.VEHICLE
             kept.append(DetectionFrame(boxes=found.boxes[mine], scores=found.scores[mine], truth=truth))
+    if not tally.read:
+        raise DatasetError(f"{data.folder}: no validation frame can be read; give another --val. {tally}")
+    if tally.left_out:
+        print(f"validation: {tally}", flush=True)
     return tuple(average_precision(kept, iou) or 0.0 for kept in frames)

@@ -176,7 +176,7 @@ def test_an_evaluation_takes_points_and_boxes_and_refuses_features(
     rows = tuple(evaluation.Row(parse_choice(name)) for name in ("none", "late", "early"))
     outcome = evaluation.run_job(evaluation.Job(read_scene(tmp_path / "scene"), (0,), given, rows))
     none, late, early = (len(tally.matches[0][0].scores) for tally in outcome.tallies)
-    assert none < early and 0 < late and min(outcome.tallies[1].message_bytes + outcome.tallies[2].message_bytes) > 0
+    assert none < early and late > 0 and min(outcome.tallies[1].message_bytes + outcome.tallies[2].message_bytes) > 0
     for name in ("raw", "revqom"):
         with pytest.raises(CodecError, match=f"--codec {name}: .* shares no features; choose early or late"):
             load_codec(name, given)

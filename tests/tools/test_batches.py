@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from batches import Batches
+from batches import Batches, load_ahead
 
 from carla_cp.datasets import DatasetError, open_dataset
 from carla_cp.perception.config import DetectorConfig
@@ -53,3 +53,13 @@ def test_a_broken_frame_is_left_out_and_told_and_a_broken_folder_ends_it(tmp_pat
         path.write_bytes(b"")
     with pytest.raises(DatasetError, match="in a row cannot be read"):
         next(iter(batches(tmp_path, 0)))
+
+
+def test_an_error_of_the_process_that_reads_ahead_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(load_ahead.__code__.co_filename).parent)  # the process takes it over
+    write(tmp_path / "one", 1, 1)
+    for path in (tmp_path / "one").rglob("*.pcd"):
+        path.write_bytes(b"")
+    with pytest.raises(DatasetError, match="in a row cannot be read") as caught:
+        next(load_ahead(batches(tmp_path, 0)))
+    assert "\n" not in str(caught.value)

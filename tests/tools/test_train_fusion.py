@@ -10,7 +10,7 @@ import train_fusion
 from training import Ranks
 
 from carla_cp.perception.checkpoint import load_detector, load_trainable, save_detector, start_rule, trained_rules
-from carla_cp.perception.config import DetectorConfig
+from carla_cp.perception.config import CheckpointError, DetectorConfig
 from carla_cp.perception.detector import Detector
 from carla_cp.perception.fusion import warp
 from tests.perception.synthetic import write
@@ -76,6 +76,36 @@ def test_a_short_run_leaves_a_rule_that_loads_and_resumes(
     state = torch.load(tmp_path / "work" / "fusion-attention-cobevt.pt", weights_only=True)
     assert state["progress"]["step"] == 3 and len(state["progress"]["curve"]) == 2
     assert state["attention"]["best"] == pytest.approx(0.2)
+
+
+def test_a_state_of_another_trunk_is_not_resumed_and_a_finished_one_makes_no_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "data" / "one", 1, 1)
+    monkeypatch.setattr(train_fusion, "load_ahead", lambda _batches: iter([one_batch(1, 1)]))
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        save_detector(Detector(DetectorConfig()), tmp_path / str(seed))
+    command = [str(tmp_path / "data"), "--rule", "max", "--rule", "max", "--work", str(tmp_path / "work")]
+    command += ["--threads", "1", "--steps", "1"]
+    threads = torch.get_num_threads()
+    train_fusion.train(train_fusion.parse([*command, "--checkpoint", str(tmp_path / "0")]))
+    state = (tmp_path / "work" / "fusion-max.pt").read_bytes()  # named once
+    capsys.readouterr()
+    train_fusion.train(train_fusion.parse([*command, "--checkpoint", str(tmp_path / "0"), "--resume"]))
+    assert "this training is over" in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"fusion-max\.pt: cannot be resumed \(it is of trunk"):
+        train_fusion.train(train_fusion.parse([*command, "--checkpoint", str(tmp_path / "1"), "--resume"]))
+    torch.set_num_threads(threads)
+    assert (tmp_path / "work" / "fusion-max.pt").read_bytes() == state and trained_rules(tmp_path / "1") == ()
+
+
+def test_a_trunk_with_anchors_is_refused(tmp_path: Path, checkpoint: Path) -> None:
+    write(tmp_path / "data" / "one", 1, 1)
+    save_detector(Detector(DetectorConfig(head="anchors")), tmp_path / "imported")
+    command = [str(tmp_path / "data"), "--checkpoint", str(tmp_path / "imported"), "--rule", "max"]
+    with pytest.raises(CheckpointError, match="has a head of anchors"):
+        train_fusion.train(train_fusion.parse(command))
 
 
 def test_coalign_learns_how_wrong_boxes_are(checkpoint: Path) -> None:

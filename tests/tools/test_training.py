@@ -9,7 +9,19 @@ import pytest
 import torch
 from recipes import TRUNKS, Recipe
 from torch import nn
-from training import Progress, Ranks, Scalars, best_device, estimate, follow, plot_curve
+from training import (
+    Progress,
+    Ranks,
+    Scalars,
+    best_device,
+    estimate,
+    follow,
+    overlap,
+    plot_curve,
+    read_state,
+    resuming,
+    write_state,
+)
 
 from carla_cp.perception.presets import PRESETS
 
@@ -81,3 +93,50 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
     assert best_device("auto") == torch.device("cpu")
     with pytest.raises(ValueError, match="sees no GPU"):
         best_device("cuda")
+
+
+def test_a_device_that_is_none_is_refused_by_name() -> None:
+    with pytest.raises(ValueError, match="--device gpu: there is no such device"):
+        best_device("gpu")
+
+
+def test_a_state_comes_back_and_one_that_is_not_there_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "training.pt"
+    assert read_state(path, torch.device("cpu")) is None
+    assert f"{path}: not found" in capsys.readouterr().out
+    write_state(path, {"step": 3})
+    assert read_state(path, torch.device("cpu")) == {"step": 3}
+
+
+@pytest.mark.parametrize("content", [b"", b"no state", b"PK\x03\x04 cut short"])
+def test_a_damaged_state_is_refused_with_the_file_and_the_mend(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "training.pt").write_bytes(content)
+    with pytest.raises(ValueError, match=r"training\.pt: cannot be resumed .*; leave --resume out") as caught:
+        read_state(tmp_path / "training.pt", torch.device("cpu"))
+    assert "\n" not in str(caught.value)
+
+
+def test_weights_that_do_not_fit_the_state_are_refused_in_one_line(tmp_path: Path) -> None:
+    with (
+        pytest.raises(ValueError, match=r"a\.pt: cannot be resumed .*size mismatch") as caught,
+        resuming(tmp_path / "a.pt"),
+    ):
+        nn.Linear(2, 2).load_state_dict(nn.Linear(2, 3).state_dict())
+    assert "\n" not in str(caught.value)
+
+
+def test_validation_among_the_training_data_is_warned_of(tmp_path: Path) -> None:
+    assert overlap(tmp_path / "train", tmp_path / "val") == overlap(tmp_path, None) == ""
+    for data, val in ((tmp_path, tmp_path / "val"), (tmp_path / "train", tmp_path), (tmp_path, tmp_path)):
+        assert overlap(data, val).startswith("WARNING: --val")
+
+
+def test_a_picture_that_fails_leaves_the_one_before(tmp_path: Path) -> None:
+    path = tmp_path / "curve.png"
+    plot_curve([(1, 0.1)], ("one",), "AP", path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError):
+        plot_curve([(1, 0.1)], ("one",), "$\\frac$", path)  # fails while it is drawn into the file
+    assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from validation import average_precisions, everyone_shares
 
-from carla_cp.datasets import open_dataset
+from carla_cp.datasets import DatasetError, open_dataset
 from carla_cp.perception.config import DetectorConfig
 from carla_cp.perception.detector import Detector
 from carla_cp.perception.truth import team_truth
@@ -29,6 +29,20 @@ def test_the_truth_itself_has_an_ap_of_one_and_nothing_has_none(tmp_path: Path, 
     found = iter([Detections(boxes, torch.ones(len(boxes)).double().numpy(), labels) for boxes, labels in truths])
     uses = (lambda _views: next(found), lambda _views: Detections.empty())
     assert average_precisions(data, 5, uses, detector) == (1.0, 0.0)
+
+
+def test_broken_validation_frames_are_said_and_nothing_but_broken_ones_refused(
+    tmp_path: Path, detector: Detector, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "one", 2, 1)
+    clouds = sorted((tmp_path / "one").rglob("*.pcd"))
+    clouds[0].write_bytes(b"")
+    average_precisions(open_dataset(tmp_path), 5, (lambda _views: Detections.empty(),), detector)
+    assert "1 frames read, 1 left out" in capsys.readouterr().out
+    for path in clouds:
+        path.write_bytes(b"")
+    with pytest.raises(DatasetError, match="no validation frame can be read"):
+        average_precisions(open_dataset(tmp_path), 5, (lambda _views: Detections.empty(),), detector)
 
 
 def test_everyone_shares_uses_every_agents_features(tmp_path: Path, detector: Detector) -> None:
