@@ -78,8 +78,9 @@ class _Scene:
         self._moving(tracks, red, total - len(self._users))
         self._two_wheelers(tracks)
         self._walkers()
-        rsus = self._rsus()
-        agents = self._agents(self._count(self._size.agents) - len(rsus))
+        rsus, count = self._rsus(), self._count(self._size.agents)
+        rsus = rsus[: count - 1]  # the ego is always there
+        agents = self._agents(count - len(rsus))
         ego, *others = agents
         actors = tuple(replace(actor, rolename=f"agent{n}") for n, actor in enumerate(others, 1))
         chosen = {actor.rolename for actor in agents}

@@ -80,6 +80,13 @@ def test_agents_are_few_connected_cars_in_range_and_at_most_one_unit(scenes: lis
     assert any(scene.rsus for scene in scenes) and not all(scene.rsus for scene in scenes)
 
 
+def test_one_agent_is_one_agent_a_unit_or_not(random_scene: ModuleType) -> None:
+    file = ROOT / "scenarios" / "maps" / "train_fourway.xodr"
+    size = random_scene.SceneSize(agents=(1, 1), rsu_probability=1.0)
+    scene = random_scene.random_scenario(Roads.of_file(file), file, "x", 5, size)
+    assert (len(scene.connected), scene.rsus) == (1, ())
+
+
 def test_each_signalised_junction_shows_green_and_red(scenes: list[Scenario]) -> None:
     lit = [scene for scene in scenes if scene.map_file.stem in ("train_fourway", "val_skew")]
     for scene in lit:
