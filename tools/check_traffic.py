@@ -56,7 +56,8 @@ def run(plan: TrafficPlan) -> Outcome:
     context = multiprocessing.get_context("spawn")
     for _ in range(_ATTEMPTS):
         ours, theirs = context.Pipe(duplex=False)
-        process = context.Process(target=_work, args=(plan, theirs))
+        # A daemon: whoever is interrupted does not wait for a client that hangs.
+        process = context.Process(target=_work, args=(plan, theirs), daemon=True)
         process.start()
         theirs.close()
         with tqdm(total=plan.ticks, desc=plan.map_file.stem, unit="tick", leave=False) as bar:
