@@ -17,7 +17,7 @@ import msgpack
 import pytest
 
 from carla_cp.server.app import listen_pair
-from tests.server.conftest import CROSSING, running_server
+from tests.server.conftest import CROSSING, PATIENCE_S, running_server
 
 SERVER = [sys.executable, "-m", "carla_cp.server"]
 
@@ -32,7 +32,7 @@ def call(port: int, *messages: object) -> list[Any]:
     """The answers to raw messages, one each."""
     unpacker = msgpack.Unpacker()
     answers: list[Any] = []
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as link:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as link:
         for message in messages:
             link.sendall(message if isinstance(message, bytes) else msgpack.packb(message))
         while len(answers) < len(messages) and (data := link.recv(65536)):
@@ -72,10 +72,10 @@ def test_a_request_that_makes_no_sense_gets_an_error_and_the_connection_lives(po
 def test_bytes_that_are_no_request_end_only_their_own_connection(port: int, noise: bytes) -> None:
     assert call(port, noise)[0][2] == "not a msgpack-rpc request"
     for message in (noise, struct.pack("<I", 12345), b"\x01"):
-        with socket.create_connection(("127.0.0.1", port + 1), timeout=10) as link:
+        with socket.create_connection(("127.0.0.1", port + 1), timeout=PATIENCE_S) as link:
             link.sendall(message)
     client = carla.Client("127.0.0.1", port)
-    client.set_timeout(10.0)
+    client.set_timeout(PATIENCE_S)
     assert client.get_server_version() == "0.9.16"
 
 
@@ -182,7 +182,7 @@ def test_small_messages_are_sent_at_once() -> None:
 
 
 def test_a_port_in_use_is_one_clear_line_and_status_2(port: int) -> None:
-    done = subprocess.run([*SERVER, "--port", str(port)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([*SERVER, "--port", str(port)], capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert str(port) in done.stderr
@@ -192,7 +192,9 @@ def test_a_missing_or_broken_map_is_one_clear_line_and_status_2(tmp_path: Path) 
     broken = tmp_path / "broken.xodr"
     broken.write_text("<OpenDRIVE><road", encoding="utf-8")
     for bad in (tmp_path / "missing.xodr", broken):
-        done = subprocess.run([*SERVER, "--port", "0", "--map", str(bad)], capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            [*SERVER, "--port", "0", "--map", str(bad)], capture_output=True, text=True, timeout=PATIENCE_S
+        )
         assert done.returncode == 2
         assert bad.stem in done.stderr
         assert "Traceback" not in done.stderr
@@ -205,7 +207,7 @@ def test_interruption_is_silent_and_exits_130() -> None:
         assert server.stdout is not None
         assert server.stdout.readline().startswith("carla_cp.server 0.9.16 protocol on 127.0.0.1:")
         server.send_signal(signal.SIGINT)
-        assert server.wait(10) == 130
+        assert server.wait(PATIENCE_S) == 130
         assert server.stderr is not None
         assert server.stderr.read() == ""
 
@@ -223,7 +225,7 @@ def test_the_server_dies_with_its_parent() -> None:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
         parent.kill()
-    deadline = time.monotonic() + 10.0
+    deadline = time.monotonic() + PATIENCE_S
     while Path(f"/proc/{child}").exists() and _state(child) != "Z" and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not Path(f"/proc/{child}").exists() or _state(child) == "Z"

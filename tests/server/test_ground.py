@@ -13,6 +13,7 @@ from carla_cp.server.ground import Ground
 from carla_cp.server.maps import LoadedMap, load_map
 from carla_cp.server.mesh import Tag, make, merge
 from carla_cp.server.physics import Body
+from tests.server.conftest import PATIENCE_S
 from tests.server.opendrive import HILL, TWO_LANES, Road, lane, piece, poly, section, world
 
 PLANE = make([(-50, -50, 0), (50, -50, 10), (50, 50, 10), (-50, 50, 0)], [(0, 1, 2), (0, 2, 3)], Tag.ROAD)
@@ -163,7 +164,7 @@ def test_through_the_official_client_a_car_climbs_a_hill_and_its_lidar_sees_the_
     crossing_port: int,
 ) -> None:
     client = carla.Client("127.0.0.1", crossing_port)
-    client.set_timeout(20.0)
+    client.set_timeout(PATIENCE_S)
     place = client.generate_opendrive_world(world(Road(elevation=HILL)))
     settings = place.get_settings()
     settings.synchronous_mode, settings.fixed_delta_seconds = True, 0.05
@@ -180,7 +181,7 @@ def test_through_the_official_client_a_car_climbs_a_hill_and_its_lidar_sees_the_
         car.enable_constant_velocity(carla.Vector3D(10.0, 0.0, 0.0))
         for _ in range(40):
             place.tick()
-            sweep = sweeps.get(timeout=10.0)
+            sweep = sweeps.get(timeout=PATIENCE_S)
             pose, velocity = car.get_transform(), car.get_velocity()
             way = world_map.get_waypoint(pose.location).transform
             assert pose.location.z == pytest.approx(way.location.z, abs=0.03)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from carla_cp.server.limits import DEFAULT_KMH, SpeedLimits
+from tests.server.conftest import PATIENCE_S
 from tests.server.opendrive import Road, piece, world
 
 SIGN = (
@@ -60,7 +61,7 @@ def test_a_limit_that_is_no_number_is_the_default(text: str) -> None:
 
 def test_the_official_client_is_told_the_limit_that_holds(crossing_port: int) -> None:
     client = carla.Client("127.0.0.1", crossing_port)
-    client.set_timeout(20.0)
+    client.set_timeout(PATIENCE_S)
     place = client.generate_opendrive_world(world(Road(kind=kind("50"), rest=SIGNS)))
     settings = place.get_settings()
     settings.synchronous_mode, settings.fixed_delta_seconds = True, 0.05

@@ -15,7 +15,7 @@ import carla
 import numpy as np
 import pytest
 
-from tests.server.conftest import CROSSING, Stage
+from tests.server.conftest import CROSSING, PATIENCE_S, Stage
 
 SCRIPT = Path(__file__).with_name("drive_50m.py")
 EAST_LANE = (-100.0, 5.25)  # of the crossing, heading +x
@@ -23,7 +23,7 @@ EAST_LANE = (-100.0, 5.25)  # of the crossing, heading +x
 
 def test_twenty_lines_of_the_official_client_drive_fifty_metres(crossing_port: int) -> None:
     command = [sys.executable, str(SCRIPT), str(crossing_port)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=True)
     counts = [int(count) for count in re.findall(r"points (\d+)", done.stdout)]
     assert len(counts) > 50
     assert min(counts) > 300
@@ -111,8 +111,8 @@ def test_a_crash_is_told_and_takes_the_speed(stage: Stage) -> None:
     told_too = stage.sense("sensor.other.collision", target)
     rammer.set_target_velocity(carla.Vector3D(12.0, 0.0, 0.0))
     stage.ticks(30)
-    event: Any = told.get(timeout=5.0)
-    other: Any = told_too.get(timeout=5.0)
+    event: Any = told.get(timeout=PATIENCE_S)
+    other: Any = told_too.get(timeout=PATIENCE_S)
     assert event.other_actor.id == target.id
     assert event.other_actor.attributes["role_name"] == "target"
     assert other.other_actor.id == rammer.id
@@ -130,7 +130,7 @@ def test_a_building_stops_a_car(stage: Stage) -> None:
     told = stage.sense("sensor.other.collision", car)
     car.set_target_velocity(carla.Vector3D(0.0, 30.0, 0.0))
     stage.ticks(60)
-    event: Any = told.get(timeout=5.0)
+    event: Any = told.get(timeout=PATIENCE_S)
     assert event.other_actor.type_id.startswith("static.")
     assert car.get_velocity().length() < 25.0
 
@@ -232,7 +232,7 @@ def test_gnss_is_the_wheels_own_conversion(stage: Stage) -> None:
     car = stage.spawn("vehicle.tesla.model3", *EAST_LANE)
     fixes = stage.sense("sensor.other.gnss", car, z=1.0)
     frame = stage.ticks(1)
-    fix: Any = fixes.get(timeout=5.0)
+    fix: Any = fixes.get(timeout=PATIENCE_S)
     there = stage.world.get_map().transform_to_geolocation(carla.Location(*EAST_LANE, 1.0))
     assert fix.frame == frame
     assert (fix.latitude, fix.longitude) == pytest.approx((there.latitude, there.longitude), abs=1e-9)
@@ -245,7 +245,7 @@ def test_imu_feels_gravity_and_braking_and_knows_north(stage: Stage) -> None:
     car.apply_control(carla.VehicleControl(brake=1.0))
     told = stage.sense("sensor.other.imu", car)
     stage.ticks(3)
-    last: Any = [told.get(timeout=5.0) for _ in range(3)][-1]
+    last: Any = [told.get(timeout=PATIENCE_S) for _ in range(3)][-1]
     assert last.accelerometer.x == pytest.approx(-8.0, abs=0.05)
     assert last.accelerometer.z == pytest.approx(9.81, abs=0.01)
     assert last.compass == pytest.approx(math.pi / 2, abs=1e-3)
@@ -257,7 +257,7 @@ def test_sensors_keep_their_period_and_the_first_message_is_not_missed(stage: St
     frames = []
     for _ in range(6):
         frames.append(stage.ticks(1))
-    told: list[Any] = [sweeps.get(timeout=5.0) for _ in range(3)]
+    told: list[Any] = [sweeps.get(timeout=PATIENCE_S) for _ in range(3)]
     assert [sweep.frame for sweep in told] == frames[::2]
     assert sweeps.empty()
 
@@ -268,7 +268,7 @@ def test_a_semantic_sweep_knows_the_car_ahead(stage: Stage) -> None:
     spec = {"rotation_frequency": "20", "range": "50", "points_per_second": "200000"}
     sweeps = stage.sense("sensor.lidar.ray_cast_semantic", car, z=1.8, **spec)
     stage.ticks(1)
-    sweep: Any = sweeps.get(timeout=5.0)
+    sweep: Any = sweeps.get(timeout=PATIENCE_S)
     kind = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("cos", "<f4"), ("id", "<u4"), ("tag", "<u4")])
     points = np.frombuffer(sweep.raw_data, kind)
     own = points[points["id"] == ahead.id]
@@ -301,11 +301,11 @@ def replayed(stage: Stage, ticks: int) -> list[bytes]:
             result.append(struct.pack("<5d", *values))
         result.append(struct.pack("<qd", snapshot.frame - start, snapshot.timestamp.elapsed_seconds))
     for _ in range(ticks // 2):
-        sweep: Any = sweeps.get(timeout=5.0)
+        sweep: Any = sweeps.get(timeout=PATIENCE_S)
         result.append(bytes(sweep.raw_data))
     with pytest.raises(queue.Empty):
         sweeps.get_nowait()
-    hit: Any = hits.get(timeout=5.0)
+    hit: Any = hits.get(timeout=PATIENCE_S)
     return [*result, struct.pack("<qd", hit.frame - start, hit.normal_impulse.x)]
 
 

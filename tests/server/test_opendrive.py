@@ -12,7 +12,7 @@ import carla
 import pytest
 
 from carla_cp.server.opendrive import OpenDriveError, mend, try_out
-from tests.server.conftest import CROSSING
+from tests.server.conftest import CROSSING, PATIENCE_S
 from tests.server.opendrive import LINE, TWO_LANES, Road, lane, piece, poly, section, world
 
 GOOD = Road(2, plan=piece(0, 0, 50, 0, 200, "<line/>"))
@@ -220,7 +220,7 @@ def test_a_trial_that_hangs_ends_with_the_server_that_is_killed_meanwhile(tmp_pa
             assert server.poll() is None
             time.sleep(0.01)
         server.kill()
-    patience = time.monotonic() + 60.0
+    patience = time.monotonic() + PATIENCE_S
     while alive(told.read_text()):
         assert time.monotonic() < patience
         time.sleep(0.01)
@@ -228,7 +228,7 @@ def test_a_trial_that_hangs_ends_with_the_server_that_is_killed_meanwhile(tmp_pa
 
 def test_the_official_client_lives_through_broken_maps(crossing_port: int) -> None:
     client = carla.Client("127.0.0.1", crossing_port)
-    client.set_timeout(20.0)
+    client.set_timeout(PATIENCE_S)
     crossing = client.load_world("crossing")
     for text in (world(Road(plan="")), CROSSING_TEXT[:5000], "no map at all"):
         with pytest.raises(RuntimeError, match="OpenDriveMap: not a usable OpenDRIVE map"):
