@@ -18,9 +18,12 @@ from carla_cp.types import FloatArray, IntArray
 def resamples(scenes: Sequence[str], count: int, seed: int) -> IntArray:
     """How often each frame counts in each resample: (count, frames); `scenes` names the scene of each frame.
 
-    The same scenes, count and seed give the same resamples, so that differences of two rows are paired.
+    The same scenes, count and seed give the same resamples, so that differences of two rows are paired. Of a single
+    scene there are none: it would always be drawn itself, and an interval without width say that there is no doubt.
     """
     names = sorted(set(scenes))
+    if len(names) == 1:
+        return np.zeros((0, len(scenes)), np.int64)
     if not names or not count:
         return np.zeros((count, len(scenes)), np.int64)
     rng = np.random.default_rng([seed, zlib.crc32(b"bootstrap")])

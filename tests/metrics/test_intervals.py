@@ -47,3 +47,8 @@ def test_without_truth_or_resamples_there_is_no_interval() -> None:
     assert interval(resampled_areas(empty, resamples(["a"], 5, 0))) is None
     assert interval(resampled_areas(empty, resamples(["a"], 0, 0))) is None
     assert resamples([], 5, 0).shape == (5, 0)
+
+
+def test_one_scene_alone_has_no_interval() -> None:
+    found = curve([match(frame([car(0)], [0.9], [car(0), car(20)]), (0.5,))] * 2, 0)
+    assert interval(resampled_areas(found, resamples(["a", "a"], 50, 0))) is None
