@@ -67,5 +67,5 @@ def _format_of(scene: Scene) -> Format:
     for stem in scene.stems:
         with suppress(DatasetError):
             pose = load_yaml(scene.folder / scene.agents[0] / f"{stem}.yaml").get("lidar_pose")
-            return "v2v4real" if isinstance(pose, list) and isinstance(pose[0], list) else "opv2v"
+            return "v2v4real" if isinstance(pose, list) and isinstance(next(iter(pose), None), list) else "opv2v"
     return "opv2v"

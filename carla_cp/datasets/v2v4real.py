@@ -2,8 +2,9 @@
 
 As its published loader reads them: `lidar_pose` is a 4 x 4 matrix, world from lidar; `vehicles` lie in the frame of the
 LiDAR of the agent that lists them, and have an `obj_type`; `ass_id` is what two cars' entries of one object share, and
--1 or absent where there is no such other entry. Axes are OPV2V's (x forward, y right). Nothing tells the sensor's
-height, which is taken from each cloud. Left out: the maps, and the loader's choice of a random ego.
+-1 where there is no such other entry; where it is absent, an entry's own number is shared. Axes are OPV2V's (x forward,
+y right). Nothing tells the sensor's height, which is taken from each cloud. Left out: the maps, and the loader's choice
+of a random ego.
 """
 
 from __future__ import annotations

@@ -89,6 +89,16 @@ def test_a_broken_first_file_does_not_hide_the_format(tmp_path: Path) -> None:
     assert open_dataset(tmp_path).format == "v2v4real"
 
 
+def test_an_empty_pose_in_the_first_file_is_told_when_it_is_read(tmp_path: Path) -> None:
+    scene = open_dataset(write("opv2v", tmp_path)).scenes[0]
+    assert isinstance(scene, Scene)
+    path = scene.folder / scene.agents[0] / f"{scene.stems[0]}.yaml"
+    path.write_text("lidar_pose: []\nvehicles: {}\n")
+    assert open_dataset(tmp_path).format == "opv2v"
+    with pytest.raises(DatasetError, match=path.name):
+        open_dataset(tmp_path).frame(0)
+
+
 def test_a_given_format_is_not_guessed(tmp_path: Path) -> None:
     dataset: Dataset = open_dataset(write("v2v4real", tmp_path), "opv2v")
     assert isinstance(dataset.scenes[0], Scene)
