@@ -13,6 +13,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,7 @@ def table_rules(checkpoint: Path) -> list[str | None]:
 def run(options: argparse.Namespace, command: str) -> None:
     """Evaluates and writes."""
     protocol: EvaluationProtocol = options.agreed
+    code = commit()  # now: it may be another when all is done
     rows = rows_from(options)
     equipment = Equipment(options.checkpoint, rows)
     own = equipment.detectors[None].config
@@ -207,6 +209,8 @@ def run(options: argparse.Namespace, command: str) -> None:
             f"--score {protocol.score_threshold}: the detector itself keeps nothing under {own.score_threshold}"
         )
     outcome = run_all(find_jobs(options, rows), options.jobs)
+    if not outcome.scenes:
+        raise DatasetError(f"{options.data}: none of {len(outcome.skipped)} frames could be read: {outcome.skipped[0]}")
     # A row without features has no rule; one without --fusion has the checkpoint's own.
     named = [
         replace(row, fusion=row.fusion or own.fusion) if CODECS[row.choice.name].tap in FEATURES else row
@@ -215,7 +219,7 @@ def run(options: argparse.Namespace, command: str) -> None:
     result = {
         "schema": 1,
         "command": command,
-        "commit": commit(),
+        "commit": code,
         "machine": machine(),
         "checkpoint": options.checkpoint.name,
         **setting_of(outcome, protocol),
@@ -242,6 +246,9 @@ def main() -> None:
     except (CheckpointError, CodecError, NoiseError, DatasetError, OSError) as error:
         print(f"evaluate: {error}", file=sys.stderr)
         sys.exit(2)
+    except BrokenProcessPool:
+        print("evaluate: a worker process died; is there enough memory for so many --jobs?", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -7,11 +7,12 @@ frame where there are no older ones), while the ego's data and the truth are cur
 
 from __future__ import annotations
 
+import multiprocessing
+import signal
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ class Outcome:
 
 
 class Equipment:
-    """The detectors and codecs of an evaluation, loaded once per worker."""
+    """The detectors and codecs of an evaluation, loaded once per job."""
 
     def __init__(self, checkpoint: Path, rows: Sequence[Row], counts_itself: bool = False) -> None:
         """`counts_itself`: the ego's own car is an object. Raises CheckpointError, and CodecError as `check` does."""
@@ -268,15 +269,25 @@ def _seen(scene: SceneSource, index: int, known: dict[int, Seen], equipment: Equ
 
 
 def evaluate(jobs: Sequence[Job], workers: int) -> Iterator[tuple[int, Outcome]]:
-    """Number and outcome of each job, as they come; the outcomes do not depend on the number of workers."""
+    """Number and outcome of each job, as they come; the outcomes do not depend on the number of workers.
+
+    An error or an interrupt ends the workers at once. Raises BrokenProcessPool if one dies.
+    """
     if workers == 1:
         yield from ((number, run_job(job)) for number, job in enumerate(jobs))
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker) as pool:
         running = {pool.submit(run_job, job): number for number, job in enumerate(jobs)}
         try:
             for future in as_completed(running):
                 yield running[future], future.result()
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():  # else their scenes would be waited for
+                process.terminate()
             raise
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; who started us ends us
+    end_with_parent()

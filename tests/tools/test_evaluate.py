@@ -48,6 +48,7 @@ def test_the_result_does_not_depend_on_the_number_of_workers(
     monkeypatch.syspath_prepend(TOOLS)  # workers take it over
     for number in range(2):
         write(tmp_path / "data" / f"scene_{number}", 1, 10 * number)
+    monkeypatch.setattr(evaluate, "commit", lambda: "a commit")  # others may work in the tree
     outputs = []
     for jobs in ("1", "2"):
         out = tmp_path / f"{jobs}.json"
@@ -102,5 +103,27 @@ def test_bad_input_is_named(checkpoint: Path, tmp_path: Path) -> None:
         evaluate.run(evaluate.parse([*base, "--checkpoint", str(checkpoint), "--codec", "oracle"]), "")
     with pytest.raises((evaluate.CodecError, CheckpointError), match="not found"):
         evaluate.run(evaluate.parse([*base, "--checkpoint", str(tmp_path / "no"), "--codec", "none"]), "")
+    assert evaluate.table_rules(Path("opencood:anywhere")) == [None]  # no folder of ours
     with pytest.raises(CheckpointError, match="keeps nothing under"):
         evaluate.run(evaluate.parse([*base, "--checkpoint", str(checkpoint), "--codec", "none", "--score", "0.01"]), "")
+
+
+def test_a_folder_of_broken_frames_alone_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    write(tmp_path / "data" / "one", 1, 1)
+    for cloud in (tmp_path / "data").rglob("*.pcd"):
+        cloud.write_bytes(b"")
+    command = [str(tmp_path / "data"), "--checkpoint", str(checkpoint), "--out", str(tmp_path / "out.json")]
+    with pytest.raises(evaluate.DatasetError, match=r"none of 1 frames could be read: one frame 0: .*\.pcd"):
+        evaluate.run(evaluate.parse([*command, "--codec", "none", "--jobs", "1"]), "")
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_the_commit_is_that_of_the_beginning(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "data" / "one", 1, 1)
+    commits = iter(["first", "second"])
+    monkeypatch.setattr(evaluate, "commit", lambda: next(commits))
+    played = evaluate.run_all
+    monkeypatch.setattr(evaluate, "run_all", lambda *given: (evaluate.commit(), played(*given))[1])
+    command = [str(tmp_path / "data"), "--checkpoint", str(checkpoint), "--out", str(tmp_path / "out.json")]
+    evaluate.run(evaluate.parse([*command, "--codec", "none", "--jobs", "1"]), "")
+    assert json.loads((tmp_path / "out.json").read_text())["commit"] == "first"

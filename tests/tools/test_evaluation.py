@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import time
 from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
@@ -20,7 +22,8 @@ from carla_cp.opv2v import read_scene
 from carla_cp.perception.checkpoint import load_detector, load_trainable, save_rule, start_rule
 from carla_cp.types import ObjectClass
 from tests.perception.synthetic import make_frame, write
-from tests.tools.claims import load_tool, save_claimer
+from tests.tools.claims import TOOLS, load_tool, save_claimer
+from tests.tools.sleepers import quick_or_slow
 
 evaluation = load_tool("evaluation")
 parse_noise = load_tool("pose_noise").parse_noise
@@ -155,3 +158,19 @@ def test_a_frame_that_cannot_be_read_is_left_out_and_named(checkpoint: Path, tmp
     assert len(outcome.scenes) == 2 and len(outcome.tallies[0].matches) == 2
     (line,) = outcome.skipped
     assert line.startswith("scene frame ") and broken.name in line
+
+
+def test_an_interrupt_ends_the_workers_and_waits_for_no_scene(
+    tmp_path: Path, scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(TOOLS)  # workers take it over
+    monkeypatch.setattr(evaluation, "run_job", quick_or_slow)
+    done = tmp_path / "done"
+    jobs = [evaluation.Job(read_scene(scene), frames, done, ()) for frames in ((), (0,))]
+    run = evaluation.evaluate(jobs, 2)
+    assert next(run) == (0, "quick")
+    while not done.with_suffix(".begun").exists():
+        time.sleep(0.05)
+    with pytest.raises(KeyboardInterrupt):
+        run.throw(KeyboardInterrupt())
+    assert not multiprocessing.active_children() and not done.exists()
