@@ -19,16 +19,17 @@ from arguments import out_file
 from matplotlib import style
 from matplotlib.figure import Figure
 
-from carla_cp.perception.checkpoint import WEIGHTS
+from carla_cp.perception.checkpoint import FUSION, WEIGHTS
 from carla_cp.perception.presets import PRESETS
 from carla_cp.report.plots import BASELINES, PALETTE, STYLE
-from carla_cp.whole import write_whole
+from carla_cp.whole import whole_file, write_whole
 
 TABLE_NOISES = ("none", "gaussian:0.2/0.2", "gaussian:0.4/0.4")
 SHARED = {"none": "none", "late": "late", "early": "early"}  # codecs without a fusion rule
 PUBLISHED = ("max", "attention", "where2comm", "cobevt", "coalign", "v2vnet", "v2xvit")  # rules, in the table's order
 ROW = ("label", "fusion", "noise", "noise_on", "delay_ticks")  # what tells a row from another
-SETTING = ("checkpoint", "frames", "scenes", "agents", "skipped", "protocol", "seed", "resamples")  # and an evaluation
+# And an evaluation from another.
+SETTING = ("checkpoint", "frames", "scenes", "maps", "agents", "skipped", "protocol", "seed", "resamples")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +77,10 @@ def name_of(row: dict[str, Any]) -> str:
 
 
 def table(results: Sequence[dict[str, Any]], picture: str, trained: Collection[str] = ()) -> str:
-    """RESULTS.md of joined evaluations; `trained` names the detectors that have weights."""
+    """RESULTS.md of joined evaluations; `trained` names what has weights: `DETECTOR`, and `DETECTOR/RULE`."""
     parts = ["# Results", "", *_protocol(results[0]), ""]
     for result in results:
-        parts += _section(result)
+        parts += _section(result, trained)
     parts += _others({result["checkpoint"] for result in results}, trained)
     parts += [f"![AP@0.7 against pose noise]({picture})", "", "## How this was made", ""]
     for result in results:
@@ -131,7 +132,7 @@ def _noises(rows: Sequence[dict[str, Any]]) -> str:
     return "; ".join(f"{texts[kind]}, {who[on]}" for kind, on in sorted(found)) or "none"
 
 
-def _section(result: dict[str, Any]) -> list[str]:
+def _section(result: dict[str, Any], trained: Collection[str]) -> list[str]:
     noises = [noise for noise in TABLE_NOISES if any(row["noise"] == noise for row in result["rows"])]
     noises += sorted({row["noise"] for row in result["rows"]} - set(noises))
     heads = [f"{iou} {_short(noise)}" for noise in noises for iou in ("AP@0.5", "AP@0.7")]
@@ -149,7 +150,8 @@ def _section(result: dict[str, Any]) -> list[str]:
     known = {line.name for line in lines}
     for rule in PUBLISHED:
         if rule not in known:
-            rows.append(f"| {rule} | {'not trained | ' * len(heads)}- |")
+            cell = "not evaluated | " if f"{result['checkpoint']}/{rule}" in trained else "not trained | "
+            rows.append(f"| {rule} | {cell * len(heads)}- |")
     return [*rows, "", *_near_and_far(result, lines), *_delays(result)]
 
 
@@ -250,8 +252,8 @@ def draw(results: Sequence[dict[str, Any]], path: Path) -> None:
             axes.set_ylabel("AP@0.7, vehicles")
             axes.set_title(result["checkpoint"])
             axes.legend(fontsize=8, ncols=2)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=110, metadata={"Software": None})
+        with whole_file(path) as file:
+            figure.savefig(file, dpi=110, format="png", metadata={"Software": None})
 
 
 def write_results(results: Sequence[dict[str, Any]], path: Path) -> None:
@@ -260,6 +262,7 @@ def write_results(results: Sequence[dict[str, Any]], path: Path) -> None:
     results = joined(results)
     draw(results, picture)
     trained = {weights.parent.name for weights in path.parent.glob(f"*/{WEIGHTS}")}
+    trained |= {f"{rule.parents[1].name}/{rule.stem}" for rule in path.parent.glob(f"*/{FUSION}/*.safetensors")}
     write_whole(path, table(results, picture.name, trained))
 
 
@@ -273,8 +276,8 @@ def main() -> None:
     for path in options.results:
         try:
             results.append(json.loads(path.read_text(encoding="utf-8")))
-            lines_of(*joined(results[-1:]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            table(joined(results[-1:]), "")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
             print(f"results: {path}: no result of tools/evaluate.py ({error}); run it again", file=sys.stderr)
             sys.exit(2)
     write_results(results, options.out)

@@ -109,6 +109,14 @@ def test_detectors_without_figures_are_named(tmp_path: Path) -> None:
     assert "| full | not trained |" in text and "| mini | not" not in text
 
 
+def test_a_rule_that_has_weights_but_no_figures_is_not_called_untrained(tmp_path: Path) -> None:
+    (tmp_path / "mini" / "fusion").mkdir(parents=True)
+    (tmp_path / "mini" / "fusion" / "attention.safetensors").touch()
+    results.write_results([some()], tmp_path / "RESULTS.md")
+    text = (tmp_path / "RESULTS.md").read_text()
+    assert "| attention | not evaluated |" in text and "| cobevt | not trained |" in text
+
+
 def test_evaluations_of_one_setting_become_one_section_and_others_do_not() -> None:
     first = result(row("none", None, "none", 0.6), row("raw", "max", "none", 0.9))
     second = result(row("none", None, "none", 0.6), row("raw", "cobevt", "none", 0.8)) | {"command": "another"}
@@ -118,6 +126,7 @@ def test_evaluations_of_one_setting_become_one_section_and_others_do_not() -> No
     text = results.table([one], "p")
     assert text.count("## mini") == 1 and "`the command`" in text and "`another`" in text
     assert len(results.joined([first, second, third])) == 2
+    assert len(results.joined([first, second | {"maps": ["val_skew"]}])) == 2  # as many frames of other scenes
 
 
 def test_codecs_with_a_budget_keep_their_name() -> None:
@@ -148,7 +157,9 @@ def test_a_file_that_is_no_evaluation_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "good.json").write_text(json.dumps(some()))
-    (tmp_path / "bad.json").write_text("{}")
+    incomplete = some()
+    del incomplete["rows"][0]["ap_by_distance"]
+    (tmp_path / "bad.json").write_text(json.dumps(incomplete))
     arguments = ["results.py", str(tmp_path / "good.json"), str(tmp_path / "bad.json"), "--out", str(tmp_path / "R.md")]
     monkeypatch.setattr(sys, "argv", arguments)
     with pytest.raises(SystemExit) as ended:
