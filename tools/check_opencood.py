@@ -144,10 +144,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = 1
     count = min(len(ours), len(theirs), options.frames or len(ours))
     for index in range(count):
-        for line in differences(ours.frame(index), theirs[index]["ego"]):
+        try:
+            frame = ours.frame(index)
+        except DatasetError as error:
+            lines = [str(error)]
+        else:
+            lines = list(differences(frame, theirs[index]["ego"]))
+        for line in lines:
             print(f"frame {index}: {line}")
-            found += 1
-    print(f"{count} frames read by both, {found} differences")
+        found += len(lines)
+    print(f"{count} frames compared, {found} differences")
     return 1 if found else 0
 
 

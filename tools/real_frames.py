@@ -16,9 +16,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
-from arguments import existing_folder
+from arguments import existing_folder, out_folder
 
 from carla_cp.geometry import inverse, matrix_from_pose, transform_boxes, transform_points
 from carla_cp.opv2v import DatasetError, Opv2vError, Scan, scans_from_sweeps, write_scene
@@ -48,11 +49,11 @@ def read_rebuilt(path: Path) -> Rebuilt:
     """One npz file; raises Opv2vError for one of another content."""
     scene, _, tick = path.stem.rpartition("_")
     try:
-        with np.load(path) as data:
+        with path.open("rb") as file, np.load(file) as data:
             corners = data["gt_corners"].astype(np.float64)
             poses = [pose_of(data[name].tolist()) for name in ("ego_pose", "cav2_pose")]
             return Rebuilt(scene, int(tick), data["ego"], data["cav2_in_ego"], boxes_of(corners), *poses)
-    except (KeyError, ValueError, IndexError) as error:
+    except (KeyError, ValueError, IndexError, EOFError, BadZipFile) as error:
         raise Opv2vError(f"{path}: not a rebuilt frame ({error})") from error
 
 
@@ -113,12 +114,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("source", metavar="NPZ_DIR", type=existing_folder)
-    parser.add_argument("out", metavar="OUT", type=Path)
+    parser.add_argument("out", metavar="OUT", type=out_folder)
     options = parser.parse_args(arguments)
     try:
         for folder in convert(options.source, options.out):
             print(folder)
-    except DatasetError as error:
+    except (DatasetError, OSError) as error:
         print(f"real_frames: {error}", file=sys.stderr)
         return 2
     return 0

@@ -14,7 +14,7 @@ from carla_cp.geometry import inverse, matrix_from_pose, transform_boxes
 from carla_cp.perception.pillars import on_own_body
 from carla_cp.perception.vfe import PillarVfe
 from carla_cp.types import Frame, ObjectClass
-from tests.perception.synthetic import make_frame
+from tests.perception.synthetic import make_frame, write
 
 
 def as_opencood_reads(frame: Frame) -> dict[str, Any]:
@@ -61,6 +61,18 @@ def test_every_kind_of_difference_is_a_line() -> None:
     del theirs["processed_lidar"]["voxel_coords"][1]
     (line,) = check_opencood.differences(frame, theirs)
     assert line == f"{len(frame.agents) - 1} agents, not {len(frame.agents)}"
+
+
+def test_a_frame_that_we_cannot_read_is_a_difference(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "scene", 1, 3)
+    broken = next((tmp_path / "scene").rglob("*.pcd"))
+    broken.write_bytes(b"")
+    monkeypatch.setattr(check_opencood, "their_dataset", lambda folder: [{"ego": {}}])
+    assert check_opencood.main([str(tmp_path)]) == 1
+    said = capsys.readouterr().out
+    assert f"frame 0: {broken}" in said and "1 frames compared, 1 differences" in said
 
 
 def test_without_opencood_the_exit_status_is_2(

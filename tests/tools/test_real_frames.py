@@ -78,6 +78,15 @@ def test_another_file_is_refused_by_name(tmp_path: Path, capsys: pytest.CaptureF
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short"])
+def test_a_file_that_is_cut_short_is_refused_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    (tmp_path / "TwoCars_1_006222.npz").write_bytes(content)
+    assert real_frames.main([str(tmp_path), str(tmp_path / "out")]) == 2
+    assert "TwoCars_1_006222.npz: not a rebuilt frame" in capsys.readouterr().err
+
+
 def world_points(world_from_lidar: Pose, points: PointArray) -> FloatArray:
     """The points (N, 3) in the world frame."""
     return transform_points(matrix_from_pose(world_from_lidar), points[:, :3].astype(np.float64))
