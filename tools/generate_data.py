@@ -94,6 +94,19 @@ class RefusedError(Exception):
     """What cannot be done, in one line with the mend."""
 
 
+def check_made(jobs: Sequence[Job]) -> None:
+    """Raises RefusedError for a scene of `jobs` that was made with another number of frames or seconds between them."""
+    for job in jobs:
+        wanted = {f"{number * job.stride_steps:06d}" for number in range(job.frames)}
+        found = {path.stem for path in job.folder.glob("*/*.yaml")}
+        if found != wanted:
+            raise RefusedError(
+                f"{job.folder}: holds {len(found)} frames, the ticks {min(found, default='-')} to "
+                f"{max(found, default='-')}, not {job.frames} up to {max(wanted)}; give the --frames and --stride that "
+                "it was made with, or another folder"
+            )
+
+
 def check_room(args: argparse.Namespace, jobs: Sequence[Job]) -> None:
     """Raises RefusedError when the disk has too little room for the scenes of `jobs`."""
     views = sum(job.frames for job in jobs) * sum(args.agents) / 2
@@ -135,6 +148,7 @@ def make(args: argparse.Namespace) -> int:
     """Makes what is missing, then says what is there; returns the exit status."""
     jobs = plan(args)
     missing = [job for job in jobs if not job.folder.exists()]
+    check_made([job for job in jobs if job not in missing])
     check_room(args, missing)
     print(f"{len(jobs) - len(missing)} of {len(jobs)} scenes are there; making {len(missing)}", flush=True)
     start = time.perf_counter()
