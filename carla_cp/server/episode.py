@@ -85,8 +85,8 @@ class Episode:
         world = transform_of(matrix_of(parent.motion.pose) @ mount) if parent and mount is not None else pose
         actor = build_actor(self._last_id + 1, description, world, parent, mount, frame)
         if isinstance(actor, Solid) and parent is None:
-            self._check_free(actor)
             self.stand(actor)
+            self._check_free(actor)
             self._limit(actor)
         self._admit(actor)
         return actor

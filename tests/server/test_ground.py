@@ -9,10 +9,14 @@ import carla
 import numpy as np
 import pytest
 
+from carla_cp.server.episode import Episode
 from carla_cp.server.ground import Ground
 from carla_cp.server.maps import LoadedMap, load_map
 from carla_cp.server.mesh import Tag, make, merge
 from carla_cp.server.physics import Body
+from carla_cp.server.spawning import SpawnError
+from carla_cp.server.stream import Streams
+from carla_cp.server.wire import Description, Transform
 from tests.server.conftest import PATIENCE_S
 from tests.server.opendrive import HILL, TWO_LANES, Road, lane, piece, poly, section, world
 
@@ -138,6 +142,15 @@ def test_a_car_on_a_hill_has_the_height_and_pitch_of_its_waypoint(hill: LoadedMa
         slope = (rotation.pitch + 180.0) % 360.0 - 180.0
         assert math.degrees(body.pitch) == pytest.approx(slope, abs=1.0)
         assert abs(math.degrees(body.roll)) < 0.1
+
+
+def test_no_car_is_spawned_in_another_however_far_over_or_under_the_road_it_is_put(hill: LoadedMap) -> None:
+    episode = Episode(1, hill, Streams("127.0.0.1"))
+    episode.spawn(Description(1, "vehicle.audi.tt"), Transform(50.0, 1.75, 6.0), 0, 0)
+    for z in (0.0, 20.0):
+        with pytest.raises(SpawnError, match="collision"):
+            episode.spawn(Description(1, "vehicle.audi.tt"), Transform(51.0, 1.75, z), 0, 0)
+    assert episode.spawn(Description(1, "vehicle.audi.tt"), Transform(60.0, 1.75, 0.0), 0, 0).motion.pose.z > 4.0
 
 
 def test_a_junction_on_a_slope_has_no_floor_above_its_lanes() -> None:
