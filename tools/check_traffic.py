@@ -32,7 +32,6 @@ MAPS = Path(__file__).resolve().parent.parent / "scenarios" / "maps"
 LANE_M = 0.5  # the lane-centre error that 95 % stay under
 QUEUE_S = 15.0  # that a car may stand beyond a full cycle of lights: for those that start before it
 UNLIT_S = 60.0  # that a car may stand where no junction has lights
-TICKS_PER_S = 150.0
 SAME_TICKS = 1000  # of the check of determinism
 _START_S = 300.0  # for the map to load
 _PATIENCE_S = 60.0  # between two words from a run
