@@ -137,6 +137,10 @@ def alone_in(folder: Path) -> Iterator[None]:
             raise RefusedError(
                 f"{folder}: another run makes scenes there; wait for it, or give another folder"
             ) from error
+        except OSError as error:
+            raise RefusedError(
+                f"{folder}: its file system has no locks ({error.strerror}); give a folder on a local disk"
+            ) from error
         for left in folder.glob(".*.partial"):
             shutil.rmtree(left)
         yield

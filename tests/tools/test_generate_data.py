@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -314,6 +315,20 @@ def test_what_the_disk_cannot_hold_is_refused_before_anything_is_made(tmp_path: 
     (line,) = done.stderr.splitlines()
     assert str(tmp_path) in line and "--binary" in line and " GB" in line
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_system_without_locks_is_named(
+    generate_data: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(generate_data.fcntl, "flock", no_locks)
+    with (
+        pytest.raises(generate_data.RefusedError, match=f"{tmp_path}: .* give a folder"),
+        generate_data.alone_in(tmp_path),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(("option", "value"), [("--frames", "3"), ("--stride", "0.2")])
