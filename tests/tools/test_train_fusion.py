@@ -1,18 +1,18 @@
-"""Training of fusion rules over a trunk: what they get, what learns, and a whole short run that resumes."""
+"""Training of fusion rules over a trunk: what learns, a whole short run that resumes, and what is refused."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import fusion_lessons
 import pytest
 import torch
 import train_fusion
 from training import Ranks
 
-from carla_cp.perception.checkpoint import load_detector, load_trainable, save_detector, start_rule, trained_rules
+from carla_cp.perception.checkpoint import load_detector, load_trainable, save_detector, trained_rules
 from carla_cp.perception.config import CheckpointError, DetectorConfig
 from carla_cp.perception.detector import Detector
-from carla_cp.perception.fusion import warp
 from tests.perception.synthetic import write
 from tests.tools.training_samples import one_batch
 
@@ -26,31 +26,13 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_teams_hold_each_frames_views_in_order(checkpoint: Path) -> None:
-    trunk, batch = load_detector(checkpoint), one_batch(3, 5)
-    found = train_fusion.stages(trunk, batch)
-    view = sender = 0
-    rule = start_rule(load_trainable(checkpoint), "attention").eval()
-    for count, teams in zip(batch.agents, train_fusion.teams_of(rule, found, batch), strict=True):
-        assert len(teams) == 3 and all(len(team.members) == count for team in teams)
-        assert torch.equal(teams[0].members[0].features, found.maps[0][view])
-        for offset in range(1, count):
-            member = teams[1].members[offset]
-            assert torch.equal(member.features, found.maps[1][view + offset])
-            expected = warp(member.features[None], member.valid[None], batch.theta[sender][None])
-            torch.testing.assert_close(member.in_ego_grid()[0], expected[0][0])  # unturned as long as it is untrained
-            sender += 1
-        view += count
-    assert view == sum(batch.agents) and sender == len(batch.theta)
-
-
 @pytest.mark.parametrize("name", ["max", "attention", "where2comm", "cobevt", "coalign"])
 def test_only_rule_and_head_learn_and_their_loss_falls(checkpoint: Path, name: str) -> None:
     torch.manual_seed(1)
     batch = one_batch(1, 3)
     rule = train_fusion.RuleTraining(load_trainable(checkpoint), name, train_fusion.FUSION, torch.device("cpu"))
     before = {key: value.clone() for key, value in rule.detector.state_dict().items()}
-    found = train_fusion.stages(load_detector(checkpoint), batch)
+    found = fusion_lessons.stages(load_detector(checkpoint), batch)
     totals = [sum(rule.step(found, batch, 3e-3, Ranks(0, 1), number)) for number in range(1, 7)]
     assert totals[-1] < 0.95 * totals[0]
     changed = {key for key, value in rule.detector.state_dict().items() if not torch.equal(value, before[key])}
@@ -106,18 +88,3 @@ def test_a_trunk_with_anchors_is_refused(tmp_path: Path, checkpoint: Path) -> No
     command = [str(tmp_path / "data"), "--checkpoint", str(tmp_path / "imported"), "--rule", "max"]
     with pytest.raises(CheckpointError, match="has a head of anchors"):
         train_fusion.train(train_fusion.parse(command))
-
-
-def test_coalign_learns_how_wrong_boxes_are(checkpoint: Path) -> None:
-    torch.manual_seed(1)
-    batch = one_batch(2, 3)
-    rule = train_fusion.RuleTraining(load_trainable(checkpoint), "coalign", train_fusion.FUSION, torch.device("cpu"))
-    found = train_fusion.stages(load_detector(checkpoint), batch)
-    assert isinstance(rule.detector.fusion, train_fusion.CoalignFusion)
-    with torch.no_grad():
-        before = train_fusion.uncertainty_loss(rule.detector, rule.detector.fusion, found, batch)
-    for number in range(1, 5):
-        rule.step(found, batch, 1e-2, Ranks(0, 1), number)
-    with torch.no_grad():
-        after = train_fusion.uncertainty_loss(rule.detector, rule.detector.fusion, found, batch)
-    assert float(after) < float(before)
