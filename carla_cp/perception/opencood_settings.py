@@ -46,10 +46,8 @@ METHODS: dict[str, Method] = {
 }
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads what yaml.dump wrote of NumPy arrays and the like as None: nothing that is asked for is such."""
-
-
+# Reads what yaml.dump wrote of NumPy arrays and the like as None: nothing that is asked for is such.
+_Loader: Any = type("_Loader", (yaml.SafeLoader,), {})
 _Loader.add_multi_constructor("tag:yaml.org,2002:python/", lambda loader, suffix, node: None)
 
 
