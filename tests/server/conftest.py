@@ -57,11 +57,14 @@ class Stage:
         self.world.apply_settings(settings)
         self.library = self.world.get_blueprint_library()
         self._listening: list[carla.Sensor] = []
+        self._spawned: list[carla.Actor] = []
 
     def spawn(self, name: str, x: float, y: float, yaw: float = 0.0, **attributes: str) -> carla.Actor:
         """An actor on the ground."""
         blueprint = self._blueprint(name, attributes)
-        return self.world.spawn_actor(blueprint, carla.Transform(carla.Location(x, y, 0.3), carla.Rotation(yaw=yaw)))
+        place = carla.Transform(carla.Location(x, y, 0.3), carla.Rotation(yaw=yaw))
+        self._spawned.append(self.world.spawn_actor(blueprint, place))
+        return self._spawned[-1]
 
     def sense(self, name: str, parent: carla.Actor, z: float = 0.0, **attributes: str) -> queue.SimpleQueue[object]:
         """What a sensor on a vehicle sends from now on."""
@@ -88,10 +91,11 @@ class Stage:
         return frame
 
     def close(self) -> None:
-        """Back to asynchronous mode."""
+        """Back to asynchronous mode, and nothing left: the wheel may crash when a world ends under actors."""
         for sensor in self._listening:
             sensor.stop()
-            sensor.destroy()
+        left = [actor.id for actor in (*self._listening, *self._spawned) if actor.is_alive]
+        self.client.apply_batch_sync([carla.command.DestroyActor(number) for number in left], False)
         settings = self.world.get_settings()
         settings.synchronous_mode, settings.fixed_delta_seconds = False, None
         self.world.apply_settings(settings)
