@@ -7,7 +7,7 @@ raises WireError.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -212,7 +212,8 @@ def read_walker_control(raw: Raw) -> WalkerControl:
     return WalkerControl(vector(direction), real(speed), truth(jump))
 
 
-_REST = (truth, real, whole, real, truth, real, real, truth)  # substepping and what follows it
+# Substepping and what follows it.
+_REST: tuple[Callable[[Raw], bool | float], ...] = (truth, real, whole, real, truth, real, real, truth)
 
 
 def read_settings(raw: Raw) -> Settings:
