@@ -34,6 +34,13 @@ def existing_folder(text: str) -> Path:
     return Path(text)
 
 
+def existing_path(text: str) -> Path:
+    """A folder or file that is there."""
+    if not Path(text).exists():
+        raise ArgumentTypeError(f"{text}: no such folder")
+    return Path(text)
+
+
 def out_folder(text: str) -> Path:
     """A folder to write in, which need not be there yet."""
     if not writable(Path(text)):

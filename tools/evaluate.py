@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from arguments import natural, out_file, positive
+from arguments import existing_path, natural, out_file, positive
 from evaluation import FEATURES, THRESHOLDS, Equipment, Job, Outcome, Row, Tally, evaluate
 from evaluation_options import add_protocol_options, protocol_from
 from evaluation_summary import rows_of, setting_of
@@ -118,7 +118,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "data", type=Path, help="folder with OPV2V, V2XSet or V2V4Real scenes at any depth, or DAIR-V2X-C's"
+        "data", type=existing_path, help="folder with OPV2V, V2XSet or V2V4Real scenes at any depth, or DAIR-V2X-C's"
     )
     parser.add_argument("--format", choices=FORMATS, default="auto", help="of DATA (default: told by what lies there)")
     parser.add_argument("--checkpoint", type=Path, required=True)

@@ -15,10 +15,10 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
+from arguments import out_folder
 from batches import Batch, Batches, load_ahead
 from recipes import TRUNKS, Recipe
 from torch import Tensor
@@ -199,7 +199,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_options(parser)
-    parser.add_argument("--out", type=Path, required=True, help="checkpoint folder to write")
+    parser.add_argument("--out", type=out_folder, required=True, help="checkpoint folder to write")
     parser.add_argument("--recipe", choices=TRUNKS, default="mini", help="size and schedule (tools/recipes.py)")
     options = parser.parse_args(arguments)
     data = options.data.resolve()  # "." has no name

@@ -23,7 +23,7 @@ TOOLS = Path(__file__).resolve().parents[2] / "tools"
         ("make_maps.py --out file", "file: cannot write there"),
         ("train_detector.py file --out ck", "file: no such folder"),
         ("train_detector.py . --out file/ck", "file/ck: cannot write there"),
-        ("train_detector.py . --out ck", "holds no OPV2V scene; make some"),
+        ("train_detector.py . --out ck", "holds no scene"),
         ("train_detector.py . --out ck --time-budget nan", "--time-budget: 'nan'"),
         ("train_codec.py revqom --detector ck --data . --batch 0", "--batch: '0'"),
         ("readme.py file", "file: not the summary.json of a run"),
