@@ -18,13 +18,7 @@ def positive(text: str) -> int:
 
 def minutes(text: str) -> float:
     """A finite time above 0."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise ArgumentTypeError(f"{text!r} is no number of minutes above 0")
-    return value
+    return _above_zero(text, "number of minutes")
 
 
 def existing_folder(text: str) -> Path:
@@ -64,10 +58,14 @@ def natural(text: str) -> int:
 
 def metres(text: str) -> float:
     """A finite length above 0."""
+    return _above_zero(text, "length in metres")
+
+
+def _above_zero(text: str, what: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not 0 < value < math.inf:
-        raise ArgumentTypeError(f"{text!r} is no length in metres above 0")
+        raise ArgumentTypeError(f"{text!r} is no {what} above 0")
     return value

@@ -39,6 +39,16 @@ class Batch:
     weight: Tensor
     left_out: tuple[str, ...]  # what was wrong with frames that could not be read
 
+    @property
+    def egos(self) -> list[int]:
+        """The view of each frame's ego."""
+        return [sum(self.agents[:frame]) for frame in range(len(self.agents))]
+
+    @property
+    def senders(self) -> list[int]:
+        """The views that are not the ego of their frame, in the order of `theta` and `valid`."""
+        return [view for ego, count in zip(self.egos, self.agents, strict=True) for view in range(ego + 1, ego + count)]
+
     def to(self, device: torch.device) -> Batch:
         """The same batch on a device."""
         return replace(

@@ -19,10 +19,9 @@ from typing import Any
 import torch
 from pose_noise import PoseNoise
 
-from carla_cp.codecs import Codec, CodecError, load_codec
+from carla_cp.codecs import Codec, load_codec
 from carla_cp.codecs.base import Silent
 from carla_cp.codecs.bitstream import Header, pack, unpack
-from carla_cp.codecs.raw import RawCodec
 from carla_cp.datasets import DatasetError, SceneSource
 from carla_cp.lifeline import end_with_parent
 from carla_cp.metrics.detection import Matches, frames_of, match
@@ -110,11 +109,10 @@ class Equipment:
     def check(self, row: Row) -> None:
         """Raises CodecError for a codec whose messages no longer hold what the row's fusion rule takes."""
         detector, codec = self.detectors[row.fusion], self.codecs[row.choice.name]
-        if codec.tap is Stage.BEV and detector.tap is Stage.BLOCK1 and not isinstance(codec, RawCodec):
-            raise CodecError(
-                f"--codec {row.choice.name} shares BEV features, of which fusion {detector.config.fusion} takes none;"
-                " evaluate it apart, with a rule like max"
-            )
+        codec.check_fusion(
+            detector.tap,
+            f"--codec {row.choice.name} shares BEV features, of which fusion {detector.config.fusion} takes none",
+        )
 
     @property
     def wants_boxes(self) -> bool:

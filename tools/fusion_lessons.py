@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from batches import Batch
 from torch import Tensor
@@ -36,19 +35,13 @@ def stages(trunk: Detector, batch: Batch) -> Stages:
             bev = trunk.backbone.merge(scales)
             heat = trunk.heat_from_bev(bev).amax(dim=1).float()
         maps = tuple(value.float() for value in (*scales, bev))
-        senders = _senders(batch)
+        senders = batch.senders
         masks = [batch.valid]
         for stride in trunk.config.strides[1:]:
             masks.append(torch.nn.functional.max_pool2d(masks[-1][:, None].float(), stride)[:, 0] > 0)
         valid = (*masks, batch.valid)
         moved = tuple(warp(values[senders], mask, batch.theta) for values, mask in zip(maps, valid, strict=True))
     return Stages(maps, heat, valid, moved)
-
-
-def _senders(batch: Batch) -> list[int]:
-    """The views that are not the ego of their frame."""
-    starts = np.cumsum((0, *batch.agents[:-1]))
-    return [v for start, count in zip(starts, batch.agents, strict=True) for v in range(start + 1, start + count)]
 
 
 def teams_of(detector: Detector, found: Stages, batch: Batch) -> list[tuple[Team, ...]]:
@@ -65,7 +58,7 @@ def teams_of(detector: Detector, found: Stages, batch: Batch) -> list[tuple[Team
 
 
 def _team(found: Stages, moved: tuple[Tensor, Tensor], batch: Batch, frame: int, index: int) -> Team:
-    ego = sum(batch.agents[:frame])
+    ego = batch.egos[frame]
     first = ego - frame  # of the frame's senders, among all senders
     maps, (values, received) = found.maps[index], moved
     members = [ego_member(maps[ego], found.heat[ego])]

@@ -13,10 +13,10 @@ import argparse
 import copy
 import sys
 import time
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
 import torch
 from arguments import out_folder
 from batches import Batch, Batches, load_ahead
@@ -58,15 +58,12 @@ def losses(detector: Detector, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     """Each agent's own heat, then heat and boxes of teams and single agents."""
     bev = detector.bev_from_pillars(detector.pillar_net(batch.points, batch.counts, batch.cells, sum(batch.agents)))
     own = heat_loss(detector.own_heat(bev), batch.own_heat)
-    starts = np.cumsum((0, *batch.agents[:-1]))
-    senders = [
-        view for start, count in zip(starts, batch.agents, strict=True) for view in range(start + 1, start + count)
-    ]
-    joined = [bev[start].float() for start in starts]
+    egos, senders = batch.egos, batch.senders
+    joined = [bev[ego].float() for ego in egos]
     if senders:
         moved, valid = warp(bev[senders].float(), batch.valid, batch.theta)
         for number, view in enumerate(senders):
-            frame = int(np.searchsorted(starts, view, side="right")) - 1
+            frame = bisect_right(egos, view) - 1
             joined[frame] = join(joined[frame], [(moved[number], valid[number])])
     assert isinstance(detector.fusion, MaxFusion)
     fused = detector.fusion.refine(torch.cat([torch.stack(joined), bev[list(batch.alone)].float()]))

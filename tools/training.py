@@ -16,7 +16,7 @@ import matplotlib
 import torch
 import torch.distributed as dist
 from recipes import Recipe
-from torch import Tensor, nn
+from torch import nn
 
 from carla_cp.whole import whole_file
 
@@ -224,8 +224,3 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
     parser.add_argument("--threads", type=positive, default=2, help="of torch; does not change what is drawn")
     parser.add_argument("--seed", type=int, default=0)
-
-
-def losses_of(values: Iterable[Tensor]) -> list[float]:
-    """Plain numbers of losses."""
-    return [float(value.detach()) for value in values]

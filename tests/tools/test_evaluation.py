@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from carla_cp.codecs import load_codec, parse_choice
+from carla_cp.codecs import CodecError, load_codec, parse_choice
 from carla_cp.codecs.infocom import InfocomCodec
 from carla_cp.codecs.raw import RawCodec
 from carla_cp.codecs.revqom import RevqomCodec
@@ -134,7 +134,7 @@ def test_a_codec_of_bev_features_is_refused_where_the_rule_takes_every_scale(tmp
     equipment.codecs = {"raw": RawCodec(), "infocom": InfocomCodec(), "revqom": RevqomCodec()}
     for row in rows:
         equipment.check(row)
-    with pytest.raises(evaluation.CodecError, match="--codec revqom shares BEV features"):
+    with pytest.raises(CodecError, match="--codec revqom shares BEV features"):
         equipment.check(replace(make_row("revqom"), fusion="attention"))
 
 
