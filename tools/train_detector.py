@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import copy
 import sys
-import time
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,19 +21,16 @@ from arguments import out_folder
 from batches import Batch, Batches, load_ahead
 from recipes import TRUNKS, Recipe
 from torch import Tensor
-from tqdm import tqdm
 from training import (
-    TRIAL_STEPS,
-    Clock,
     Progress,
     Ranks,
     Scalars,
     add_options,
     best_device,
-    estimate,
     follow,
+    is_over,
     join_ranks,
-    overlap,
+    learn,
     plot_curve,
     read_state,
     resuming,
@@ -147,43 +143,12 @@ def train(options: argparse.Namespace) -> None:
     ranks, recipe = join_ranks(), recipe_of(options)
     data, val = open_dataset(options.data), open_dataset(options.val) if options.val and ranks.first else None
     training = Training(options, recipe, ranks)
-    if training.fraction() >= 1.0:
-        print(f"{training.state}: this training is over; with more --steps or --time-budget it goes on")
+    if is_over(training):
         return
     progress, key = training.progress, (options.seed, ranks.rank)
     batches = Batches(data, training.detector.config, recipe.batch, recipe.augmentation, key, progress.step)
-    scalars = Scalars(options.work / "scalars")
     print(f"{len(data)} frames of {len(data.scenes)} scenes, {data.format}", flush=True)
-    if warning := overlap(options.data, options.val):
-        print(warning, flush=True)
-    clock, left_out = Clock(progress), list[str]()
-    started, first = time.monotonic(), progress.step
-    with tqdm(total=recipe.steps, initial=first, unit="step", mininterval=5, disable=not ranks.first) as bar:
-        for batch in load_ahead(batches):
-            spent = training.step(batch)
-            clock.step()
-            left_out += batch.left_out
-            bar.update()
-            bar.set_postfix_str(
-                " ".join(f"{name} {value:.2f}" for name, value in zip(LOSSES, spent, strict=True)), False
-            )
-            scalars.add(progress.step, (f"loss {name}" for name in LOSSES), spent)
-            if progress.step == first + 1:
-                started = time.monotonic()
-            if progress.step == first + 1 + TRIAL_STEPS and ranks.first:
-                each = (time.monotonic() - started) / TRIAL_STEPS
-                bar.write(estimate(each, progress, recipe, options.time_budget))
-            done = training.fraction() >= 1.0
-            if done or progress.step % recipe.validate_every == 0:
-                if ranks.first:
-                    bar.write(f"step {progress.step}: {training.check(val, scalars)}")
-                clock.start()
-                done = done or ranks.agree(progress.since_best) >= recipe.patience
-            if done:
-                break
-    scalars.close()
-    if left_out:
-        print(f"{len(left_out)} frames could not be read and were left out; the first: {left_out[0]}")
+    learn(training, load_ahead(batches), val, LOSSES, shown=True)
 
 
 def recipe_of(options: argparse.Namespace) -> Recipe:

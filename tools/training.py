@@ -10,14 +10,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, Protocol
 
 import matplotlib
 import torch
 import torch.distributed as dist
+from batches import Batch
 from recipes import Recipe
 from torch import nn
+from tqdm import tqdm
 
+from carla_cp.datasets import Dataset
 from carla_cp.whole import whole_file
 
 matplotlib.use("Agg")
@@ -197,6 +200,80 @@ def overlap(data: Path, val: Path | None) -> str:
     if not (here.is_relative_to(there) or there.is_relative_to(here)):
         return ""
     return f"WARNING: --val {val} and {data} lie within one another: validation sees frames that are trained on"
+
+
+class Learner(Protocol):
+    """A training: what takes a step, validates, and knows how far it is."""
+
+    options: argparse.Namespace
+    recipe: Recipe
+    ranks: Ranks
+    progress: Progress
+    state: Path
+
+    def fraction(self) -> float:
+        """How much of it is over."""
+
+    def step(self, batch: Batch) -> list[float]:
+        """One step; its losses."""
+
+    def check(self, val: Dataset | None, scalars: Scalars) -> str:
+        """Validates and writes; what is to be said."""
+
+
+def is_over(training: Learner) -> bool:
+    """Whether there is no step left to make, which is said."""
+    if training.fraction() < 1.0:
+        return False
+    print(f"{training.state}: this training is over; with more --steps or --time-budget it goes on")
+    return True
+
+
+def learn(
+    training: Learner, batches: Iterable[Batch], val: Dataset | None, names: Sequence[str], shown: bool = False
+) -> None:
+    """Makes steps until the recipe or the time is over, or validation gets no better.
+
+    `names` are those of the losses; `shown` puts them beside the bar.
+    """
+    options, recipe, ranks, progress = training.options, training.recipe, training.ranks, training.progress
+    scalars = Scalars(options.work / "scalars")
+    if warning := overlap(options.data, options.val):
+        print(warning, flush=True)
+    clock, left_out = Clock(progress), list[str]()
+    started, first = time.monotonic(), progress.step
+    with tqdm(total=recipe.steps, initial=first, unit="step", mininterval=5, disable=not ranks.first) as bar:
+        for batch in batches:
+            spent = training.step(batch)
+            clock.step()
+            left_out += batch.left_out
+            bar.update()
+            if shown:
+                figures = (f"{name} {value:.2f}" for name, value in zip(names, spent, strict=True))
+                bar.set_postfix_str(" ".join(figures), False)
+            scalars.add(progress.step, (f"loss {name}" for name in names), spent)
+            if progress.step == first + 1:
+                started = time.monotonic()
+            if progress.step == first + 1 + TRIAL_STEPS and ranks.first:
+                each = (time.monotonic() - started) / TRIAL_STEPS
+                bar.write(estimate(each, progress, recipe, options.time_budget))
+            if _checked(training, val, scalars, clock, bar):
+                break
+    scalars.close()
+    if left_out:
+        print(f"{len(left_out)} frames could not be read and were left out; the first: {left_out[0]}")
+
+
+def _checked(training: Learner, val: Dataset | None, scalars: Scalars, clock: Clock, bar: tqdm[NoReturn]) -> bool:
+    """Validates where it is time to; whether this was the last step."""
+    recipe, ranks, progress = training.recipe, training.ranks, training.progress
+    done = training.fraction() >= 1.0
+    if not done and progress.step % recipe.validate_every:
+        return False
+    if ranks.first:
+        bar.write(f"step {progress.step}: {training.check(val, scalars)}")
+    clock.start()
+    return done or ranks.agree(progress.since_best) >= recipe.patience
 
 
 def estimate(seconds: float, progress: Progress, recipe: Recipe, minutes: float | None) -> str:
