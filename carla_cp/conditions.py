@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import carla_cp
-from carla_cp.codecs import CODECS, codec_path
+from carla_cp.codecs import codec_kind, codec_path
 from carla_cp.options import RunOptions
 from carla_cp.perception.checkpoint import rule_path
 from carla_cp.perception.opencood_model import PREFIX, opencood_files
@@ -32,7 +32,7 @@ def conditions_of(options: RunOptions, scenario: Scenario, choice: CodecChoice) 
     weights = [options.checkpoint / "config.json", options.checkpoint / "weights.safetensors"]
     if str(options.checkpoint).startswith(PREFIX):
         weights = opencood_files(str(options.checkpoint))
-    kind = CODECS[choice.name]
+    kind = codec_kind(choice.name)[0]
     if kind.learned:
         weights.append(codec_path(kind, options.checkpoint))
     if options.fusion is not None:

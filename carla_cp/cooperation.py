@@ -17,11 +17,13 @@ import numpy.typing as npt
 
 from carla_cp.codecs import PayloadError
 from carla_cp.codecs.base import Codec, Silent
+from carla_cp.codecs.bitstream import cut
 from carla_cp.codecs.oracle import OracleCodec
 from carla_cp.driving.tracker import Tracker, TrackerConfig
 from carla_cp.geometry import count_returns, relative, transform_boxes
 from carla_cp.link.channel import Delivery, Link
 from carla_cp.link.graph import connectivity, heard_by
+from carla_cp.link.packets import HEADER_BYTES as LINK_HEADER_BYTES
 from carla_cp.perception.detector import Detector
 from carla_cp.perception.view import View
 from carla_cp.stopwatch import Stopwatch
@@ -89,6 +91,7 @@ class Cooperation:
         self._ego = AgentName(scenario.ego.rolename)
         self._grid = detector.config.grid
         self._range_m = scenario.channel.range_m
+        self._packet_bytes = scenario.channel.mtu_bytes - LINK_HEADER_BYTES
         self._link = Link(scenario.channel, zlib.crc32(f"link {scenario.seed} {seed}".encode()))
         self._pending: _Capture | None = None
         self._returns: dict[int, int] = {}
@@ -116,7 +119,7 @@ class Cooperation:
         view = self._detector.view(sweep)
         payload = b""
         if sweep.agent != self._ego:
-            payload = self._codec.encode(view, self._choice.budget_bytes)
+            payload = self._codec.encode(view, self._choice.budget_bytes, None, self._packet_bytes)
         elif not isinstance(self._codec, OracleCodec) and self._codec.tap is not Stage.POINTS:
             _ = view.bev  # wanted when the messages have come; computed here, beside the partners' views
         return _Look(sweep, view, payload, count_returns(sweep.world_from_lidar, sweep.points, boxes))
@@ -126,7 +129,7 @@ class Cooperation:
         heard = heard_by(graph, self._ego)
         for look in looks:
             if look.sweep.agent != self._ego:
-                message = Message(look.sweep.agent, self._ego, self._sequence, look.sweep.time_us, look.payload)
+                message = Message(look.sweep.agent, self._ego, self._sequence, look.sweep.time_us, cut(look.payload))
                 self._link.send(message, message.sender in heard)
                 self._sequence += 1
 

@@ -359,7 +359,12 @@ class Message:
     receiver: AgentName
     sequence: int
     time_us: int  # handed over
-    payload: bytes
+    parts: tuple[bytes, ...]  # of the payload, each of use without the others; none: there is nothing to say
+
+    @property
+    def payload(self) -> bytes:
+        """All of it."""
+        return b"".join(self.parts)
 
 
 class Outcome(Enum):

@@ -27,11 +27,11 @@ from provenance import commit, machine
 from results import TABLE_NOISES, write_results
 from tqdm import tqdm
 
-from carla_cp.codecs import CODECS, CodecError, parse_choice
+from carla_cp.codecs import CodecError, codec_kind, parse_choice
 from carla_cp.datasets import FORMATS, DatasetError, open_dataset
 from carla_cp.metrics.protocol import EvaluationProtocol
-from carla_cp.perception.checkpoint import CONFIG, trained_rules
-from carla_cp.perception.config import CheckpointError, load_config
+from carla_cp.perception.checkpoint import trained_rules
+from carla_cp.perception.config import CONFIG, CheckpointError, load_config
 from carla_cp.perception.fusion import RULES
 from carla_cp.perception.opencood_model import PREFIX
 from carla_cp.types import CodecChoice
@@ -46,7 +46,7 @@ def make_rows(
     """Every combination, in the order given; codecs that share no features know no fusion rule, and `none` no noise."""
     rows: dict[Row, None] = {}
     for choice in choices:
-        shares = CODECS[choice.name].tap in FEATURES
+        shares = codec_kind(choice.name)[0].tap in FEATURES
         silent = choice.name == "none"
         for fusion in fusions if shares else (None,):
             for noise in (PoseNoise(),) if silent else noises:
@@ -213,7 +213,7 @@ def run(options: argparse.Namespace, command: str) -> None:
         raise DatasetError(f"{options.data}: none of {len(outcome.skipped)} frames could be read: {outcome.skipped[0]}")
     # A row without features has no rule; one without --fusion has the checkpoint's own.
     named = [
-        replace(row, fusion=row.fusion or own.fusion) if CODECS[row.choice.name].tap in FEATURES else row
+        replace(row, fusion=row.fusion or own.fusion) if codec_kind(row.choice.name)[0].tap in FEATURES else row
         for row in rows
     ]
     result = {

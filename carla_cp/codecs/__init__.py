@@ -1,6 +1,7 @@
 """Codecs: a stage of the detector to bytes under a budget, and back.
 
-A codec is one file with one class and one line in `CODECS`.
+A codec is one file with one class and one line in `_OURS`; those of other packages register their class in the entry
+point group `carla_cp.codecs` and are found by name like ours.
 """
 
 from __future__ import annotations
@@ -19,16 +20,17 @@ from carla_cp.codecs.infocom import InfocomCodec
 from carla_cp.codecs.late import LateCodec
 from carla_cp.codecs.none import NoneCodec
 from carla_cp.codecs.oracle import OracleCodec
-from carla_cp.codecs.raw import RawCodec, RawShapes
+from carla_cp.codecs.plugins import with_plugins
+from carla_cp.codecs.raw import RawCodec
 from carla_cp.codecs.revqom import RevqomCodec
 from carla_cp.codecs.weights import codec_path, detector_fingerprint, load_weights
-from carla_cp.perception.config import load_config
+from carla_cp.perception.config import CONFIG, load_config
 from carla_cp.perception.opencood_model import PREFIX, opencood_config
 from carla_cp.types import CodecChoice, Stage
 
-__all__ = ["CODECS", "Codec", "CodecError", "PayloadError", "codec_path", "load_codec", "parse_choice"]
+__all__ = ["CODECS", "Codec", "CodecError", "PayloadError", "codec_kind", "codec_path", "load_codec", "parse_choice"]
 
-CODECS: dict[str, type[Codec[Any]]] = {
+_OURS: dict[str, type[Codec[Any]]] = {
     "none": NoneCodec,
     "oracle": OracleCodec,
     "late": LateCodec,
@@ -38,38 +40,55 @@ CODECS: dict[str, type[Codec[Any]]] = {
     "infocom": InfocomCodec,
 }
 
+CODECS: dict[str, type[Codec[Any]]] = with_plugins(_OURS)
 _UNITS = {"": 1, "B": 1, "KB": 1000, "KiB": 1024, "MB": 1_000_000, "MiB": 1 << 20}
 
 
 def load_codec(name: str, checkpoint: Path, device: str = "cpu") -> Codec[Any]:
-    """The codec of that name, in eval mode, fit for the detector in the folder `checkpoint`.
+    """The codec of that `NAME` or `NAME:VARIANT`, in eval mode, fit for the detector in the folder `checkpoint`.
 
     Learned codecs read `codecs/<name>.safetensors` there. Raises CodecError for an unknown name, for weights that are
     missing, damaged, or trained for another detector, and for features of `opencood:DIR`, whose models share none.
     """
-    kind = CODECS[_known(name)]
+    kind, variant = codec_kind(name)
+    codec = _load(kind, name, checkpoint).to(device)
+    codec.variant = variant
+    return codec.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]
+
+
+def _load(kind: type[Codec[Any]], name: str, checkpoint: Path) -> Codec[Any]:
+    if kind.learned:
+        return load_weights(kind, checkpoint)
     theirs = str(checkpoint).startswith(PREFIX)
     if theirs and kind.tap not in (Stage.POINTS, Stage.BOXES):
         raise CodecError(f"--codec {name}: {checkpoint} shares no features; choose early or late, as it was trained")
-    if kind.learned:
-        codec = load_weights(kind, checkpoint).to(device)
-        return codec.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]
-    if kind is RawCodec:
-        fingerprint, config = detector_fingerprint(checkpoint), load_config(checkpoint / "config.json")
-        return RawCodec(fingerprint, config.grid, RawShapes.of_config(config)).to(device).eval()
-    if kind is EarlyCodec:
-        config = opencood_config(str(checkpoint)) if theirs else load_config(checkpoint / "config.json")
-        return EarlyCodec(grid=config.grid).to(device).eval()
-    return kind().to(device).eval()  # boxes mean the same to every detector
+    if kind.tap is Stage.BOXES:  # these mean the same to every detector, whatever its grid
+        return kind()
+    if kind.tap is Stage.POINTS:
+        return kind.for_detector(0, opencood_config(str(checkpoint)) if theirs else load_config(checkpoint / CONFIG))
+    return kind.for_detector(detector_fingerprint(checkpoint), load_config(checkpoint / CONFIG))
+
+
+def codec_kind(name: str) -> tuple[type[Codec[Any]], str]:
+    """The class of `NAME` or `NAME:VARIANT`, and the variant or "". Raises CodecError for what is not there."""
+    plain, colon, variant = name.partition(":")
+    kind = CODECS[_known(plain)]
+    if colon and variant not in kind.variants:
+        known = ", ".join(f"{plain}:{each}" for each in kind.variants) or "none"
+        raise CodecError(f"--codec {name}: {plain} has no variant {variant!r}; there is {known}")
+    return kind, variant
 
 
 def parse_choice(text: str) -> CodecChoice:
-    """`NAME` or `NAME@BUDGET` of the command line; a budget is bytes (`2000`), `2KB` (2000) or `2KiB` (2048).
+    """`NAME` or `NAME:VARIANT` of the command line, either with `@BUDGET`.
 
-    Raises CodecError for an unknown name, a budget that is none, and a budget for a codec that takes none.
+    A budget is bytes (`2000`), `2KB` (2000) or `2KiB` (2048). Raises CodecError for an unknown name, a budget
+    that is none, and a budget for a codec that takes none.
     """
     name, at, budget = text.partition("@")
-    kind = CODECS[_known(name)]
+    kind, variant = codec_kind(name)
+    if variant == "paper" and at:
+        raise CodecError(f"--codec {text}: the paper's rate is fixed; write --codec {name}, or {kind.name}@{budget}")
     if not at:
         return CodecChoice(name, None)
     if not kind.takes_budget:

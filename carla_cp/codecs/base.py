@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Generic, Protocol, TypeVar
 
 import torch
 from torch import nn
 
-from carla_cp.codecs.bitstream import HEADER_BYTES, Header, PayloadError, pack, unpack
+from carla_cp.codecs.bitstream import HEADER_BYTES, Header, PayloadError, cut, pack, unpack
+from carla_cp.perception.config import DetectorConfig
 from carla_cp.types import Detections, GridSpec, PointArray, Pose, Shared, Stage, Sweep
 
 Symbols = TypeVar("Symbols")
+PACKET_BYTES = 1384  # what 1,400 bytes on the air leave behind the link's own header
 
 
 class CodecError(ValueError):
@@ -58,6 +62,19 @@ class ViewLike(Protocol):
         """What the sender alone detects."""
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many bytes a message may take."""
+
+    total: int | None  # with all its headers; None: as many as it takes
+    packet: int  # of each packet, with its header
+
+    def fits(self, bodies: Sequence[bytes]) -> bool:
+        """Whether packets with these bodies stay within both."""
+        sizes = [HEADER_BYTES + len(body) for body in bodies]
+        return max(sizes, default=0) <= self.packet and (self.total is None or sum(sizes) <= self.total)
+
+
 class Codec(nn.Module, ABC, Generic[Symbols]):
     """One way of sharing a stage of the detector; `Symbols` is what a body says, without any network.
 
@@ -66,15 +83,23 @@ class Codec(nn.Module, ABC, Generic[Symbols]):
     """
 
     name: ClassVar[str]
-    number: ClassVar[int]  # in the header
+    number: ClassVar[int]  # in the header; 128 to 255 are for codecs from elsewhere
     tap: ClassVar[Stage]
     learned: ClassVar[bool] = False  # needs `codecs/<name>.safetensors`
     takes_budget: ClassVar[bool] = True
+    asks: ClassVar[bool] = False  # receivers say what they want, by `request`
+    variants: ClassVar[tuple[str, ...]] = ()  # `NAME:VARIANT`; `paper` is the paper's own fixed rate
 
     def __init__(self, fingerprint: int = 0, grid: GridSpec | None = None) -> None:
         super().__init__()
         self.fingerprint = fingerprint
         self.grid = grid if grid is not None else GridSpec()
+        self.variant = ""  # one of `variants`, or none
+
+    @classmethod
+    def for_detector(cls, fingerprint: int, config: DetectorConfig) -> Codec[Symbols]:
+        """An untrained one for a detector; the fingerprint tells weights apart."""
+        return cls(fingerprint, config.grid)
 
     def check_fusion(self, tap: Stage, what: str) -> None:
         """Raises CodecError, with `what` named, unless fusion that takes `tap` has a use for what this codec sends."""
@@ -84,25 +109,35 @@ class Codec(nn.Module, ABC, Generic[Symbols]):
                 " infocom, early or late, or fusion max"
             )
 
-    def encode(self, view: ViewLike, budget: int | None, request: bytes | None = None) -> bytes:
+    def encode(
+        self, view: ViewLike, budget: int | None, request: bytes | None = None, packet_bytes: int = PACKET_BYTES
+    ) -> bytes:
         """The message: at most `budget` bytes, all that the codec has to say without one, b"" where nothing fits.
 
-        `request` is the newest request heard from the receiver; codecs that take none ignore it.
+        `request` is the newest request heard from the receiver; codecs that take none ignore it. No packet is longer
+        than `packet_bytes`, unless the codec cannot cut what it says.
         """
-        room = None if budget is None else budget - HEADER_BYTES
-        if room is not None and room <= 0:
+        if budget is not None and budget <= HEADER_BYTES:
             return b""
         with torch.no_grad():
-            body = self.body(view, room)
-        if not body:
-            return b""
+            bodies = self.bodies(view, Room(budget, packet_bytes), request)
         header = Header(self.number, self.fingerprint, view.sweep.agent, view.sweep.time_us, view.world_from_agent)
-        return pack(header, body)
+        return b"".join(pack(header, body) for body in bodies if body)
 
     def parse(self, payload: bytes) -> tuple[Header, Symbols]:
-        """Header and symbols of a message; no network has a part in it. Raises PayloadError, nothing else."""
-        header, body = unpack(payload, self.number, self.fingerprint)
-        return header, self.read(body)
+        """Header and symbols of a message, of what is there of it; no network has a part in it.
+
+        Raises PayloadError, nothing else.
+        """
+        packets = [unpack(packet, self.number, self.fingerprint) for packet in cut(payload)]
+        if not packets:
+            raise PayloadError("an empty payload is no message")
+        header = packets[0][0]
+        if any(other != header for other, _ in packets):
+            raise PayloadError("packets of several messages stand in one")
+        if len(packets) == 1:
+            return header, self.read(packets[0][1])
+        return header, self.join(self.read(body) for _, body in packets)
 
     def decode(self, payload: bytes) -> Shared:
         """The shared stage. Raises PayloadError for whatever is not a message of this codec, nothing else."""
@@ -110,13 +145,32 @@ class Codec(nn.Module, ABC, Generic[Symbols]):
         with torch.no_grad():
             return self.reconstruct(header, symbols)
 
-    @abstractmethod
+    def request(self, view: ViewLike) -> bytes:
+        """What a receiver with this view asks the others for; b"" where the codec knows no requests."""
+        return b""
+
+    def formula_bytes(self, symbols: Symbols) -> float | None:
+        """What the paper's own formula charges for a message of these symbols; None where there is none."""
+        return None
+
+    def bodies(self, view: ViewLike, room: Room, request: bytes | None) -> list[bytes]:
+        """What follows the headers, packet by packet; [] where nothing fits. By default one packet, however long."""
+        return [self.body(view, None if room.total is None else room.total - HEADER_BYTES)]
+
     def body(self, view: ViewLike, room: int | None) -> bytes:
-        """What follows the header, at most `room` bytes; b"" where nothing fits."""
+        """What follows the header of a message in one packet, at most `room` bytes; b"" where nothing fits."""
+        raise NotImplementedError(f"codec {self.name} has neither bodies nor body")
 
     @abstractmethod
     def read(self, body: bytes) -> Symbols:
-        """The symbols of a body. Raises PayloadError."""
+        """The symbols of one packet. Raises PayloadError."""
+
+    def join(self, parts: Iterator[Symbols]) -> Symbols:
+        """The symbols of a message, of those of its packets, one or more of them missing. Raises PayloadError.
+
+        Each part is let go before the next is read. By default a message has one packet.
+        """
+        raise PayloadError(f"codec {self.name} sends one packet per message")
 
     @abstractmethod
     def reconstruct(self, header: Header, symbols: Symbols) -> Shared:

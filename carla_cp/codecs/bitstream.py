@@ -1,8 +1,10 @@
-"""Bytes of a message: one header for all codecs, and entropy-coded symbols that decode alike on every machine.
+"""Bytes of a message: packets with one header for all codecs, and symbols that decode alike on every machine.
 
-The header takes 40 bytes: mark and version 2, codec 1, fingerprint 4, sender 6, time 6, pose 17, CRC-32 of all 4.
-Grid, tap and channel counts are fixed by the fingerprint. Symbols go through an asymmetric numeral system (Duda,
-2013; `constriction`, Bamler, 2022) whose probabilities are integers over 2**16: no rounding can tell two ends apart.
+A message is one packet or several in a row; each can be read without the others. Its header takes 40 bytes: mark and
+version 1, codec 1, fingerprint 4, sender 6, time 5, pose 17, length of the packet 2 (0: to the message's end), CRC-32
+of all 4. Grid, tap and channel counts are fixed by the fingerprint. Symbols go through an asymmetric numeral system
+(Duda, 2013; `constriction`, Bamler, 2022) whose probabilities are integers over 2**16: no rounding can tell two ends
+apart.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,9 +24,12 @@ from carla_cp.geometry import Pose
 from carla_cp.types import AgentName, FloatArray, IntArray
 
 HEADER_BYTES = 40
+MAX_PACKETS = 4096  # of a message
 TABLE_TOTAL = 1 << 16
-_MARK = b"C\x01"
-_FIELDS = struct.Struct("<2sBI6s6sii3s3h")
+_MARK = 0xC2
+_FIELDS = struct.Struct("<BBI6s5sii3s3hH")
+_LENGTH = struct.Struct("<H")
+_LENGTH_AT = _FIELDS.size - _LENGTH.size
 _CRC = struct.Struct("<I")
 _ALPHABET = "\0abcdefghijklmnopqrstuvwxyz0123456789_-."
 _NAME_CHARACTERS = 9
@@ -42,12 +47,12 @@ class Header:
     codec: int  # [0, 255], `Codec.number`
     fingerprint: int  # 32 bits, of the weights on both ends
     sender: AgentName
-    time_us: int  # [0, 2**48)
+    time_us: int  # [0, 2**40): twelve days
     world_from_agent: Pose
 
 
 def pack(header: Header, body: bytes) -> bytes:
-    """The message: 40 bytes of header, then the body.
+    """A packet: 40 bytes of header, then the body. A longer one than 65,535 bytes must be a message's last.
 
     Poses keep millimetres and 16-bit angles. Names of up to nine characters out of `a-z0-9_-.` come back as they are,
     others as `~` and eight hexadecimal digits. Raises ValueError for times and positions out of range.
@@ -55,25 +60,43 @@ def pack(header: Header, body: bytes) -> bytes:
     pose = header.world_from_agent
     x, y, z = (round(value * 1000) for value in (pose.x, pose.y, pose.z))
     angles = (_wrap16(round(value / _ANGLE_STEP)) for value in (pose.roll, pose.pitch, pose.yaw))
+    length = HEADER_BYTES + len(body)
     try:
-        time, z_bytes = header.time_us.to_bytes(6, "little"), z.to_bytes(3, "little", signed=True)
+        time, z_bytes = header.time_us.to_bytes(5, "little"), z.to_bytes(3, "little", signed=True)
         name = _name_code(header.sender).to_bytes(6, "little")
-        fields = _FIELDS.pack(_MARK, header.codec, header.fingerprint, name, time, x, y, z_bytes, *angles)
+        fields = _FIELDS.pack(
+            _MARK, header.codec, header.fingerprint, name, time, x, y, z_bytes, *angles, length if length < 65536 else 0
+        )
     except (OverflowError, struct.error) as error:
         raise ValueError(f"time {header.time_us} us at {pose} does not fit a message header: {error}") from error
     return fields + _CRC.pack(zlib.crc32(body, zlib.crc32(fields))) + body
 
 
-def unpack(payload: bytes, codec: int, fingerprint: int) -> tuple[Header, bytes]:
-    """The header and the body of a message. Raises PayloadError unless it is whole and meant for this codec."""
-    if len(payload) < HEADER_BYTES:
-        raise PayloadError(f"{len(payload)} bytes are fewer than a header's {HEADER_BYTES}")
-    fields, body = payload[: _FIELDS.size], payload[HEADER_BYTES:]
-    if zlib.crc32(body, zlib.crc32(fields)) != _CRC.unpack_from(payload, _FIELDS.size)[0]:
+def cut(payload: bytes) -> tuple[bytes, ...]:
+    """The packets of a message. Raises PayloadError where a packet's end lies beyond the message's, or at its start."""
+    packets: list[bytes] = []
+    at = 0
+    while at < len(payload):
+        if len(payload) - at < HEADER_BYTES:
+            raise PayloadError(f"{len(payload) - at} bytes are fewer than a header's {HEADER_BYTES}")
+        length = _LENGTH.unpack_from(payload, at + _LENGTH_AT)[0] or len(payload) - at
+        if not HEADER_BYTES <= length <= len(payload) - at or len(packets) == MAX_PACKETS:
+            raise PayloadError(f"packet {len(packets)} cannot be {length} of {len(payload) - at} bytes")
+        packets.append(payload[at : at + length])
+        at += length
+    return tuple(packets)
+
+
+def unpack(packet: bytes, codec: int, fingerprint: int) -> tuple[Header, bytes]:
+    """The header and the body of a packet. Raises PayloadError unless it is whole and meant for this codec."""
+    if len(packet) < HEADER_BYTES:
+        raise PayloadError(f"{len(packet)} bytes are fewer than a header's {HEADER_BYTES}")
+    fields, body = packet[: _FIELDS.size], packet[HEADER_BYTES:]
+    if zlib.crc32(body, zlib.crc32(fields)) != _CRC.unpack_from(packet, _FIELDS.size)[0]:
         raise PayloadError("the checksum does not match")
-    mark, number, weights, name, time, x, y, z, roll, pitch, yaw = _FIELDS.unpack(fields)
-    if mark != _MARK:
-        raise PayloadError(f"the message starts with {mark!r}, not with {_MARK!r}")
+    mark, number, weights, name, time, x, y, z, roll, pitch, yaw, length = _FIELDS.unpack(fields)
+    if mark != _MARK or length not in (0, len(packet)):
+        raise PayloadError(f"{len(packet)} bytes start with {mark:#x} and length {length}")
     if number != codec or weights != fingerprint:
         raise PayloadError(
             f"sent by codec {number} with weights {weights:08x}, received by codec {codec} with {fingerprint:08x}"
@@ -153,6 +176,11 @@ class SymbolWriter:
         if len(symbols):
             self._runs.append((symbols, table))
 
+    def put_in_context(self, symbols: IntArray, contexts: IntArray, tables: Sequence[Table]) -> None:
+        """Appends symbols, each with the table of its context; those of one context go in one call, in order."""
+        for run, table in zip(_by_context(contexts, len(tables)), tables, strict=True):
+            self.put(symbols[run], table)
+
     def to_bytes(self) -> bytes:
         """All of them: the entropy plus at most eight bytes, a multiple of four."""
         coder = constriction.stream.stack.AnsCoder()
@@ -178,10 +206,23 @@ class SymbolReader:
             return np.zeros(0, np.int64)
         return np.asarray(self._coder.decode(table.model, count), np.int64)
 
+    def take_in_context(self, contexts: IntArray, tables: Sequence[Table]) -> IntArray:
+        """The next `len(contexts)` symbols, as `put_in_context` wrote them."""
+        symbols = np.zeros(len(contexts), np.int64)
+        for run, table in zip(_by_context(contexts, len(tables)), tables, strict=True):
+            symbols[run] = self.take(len(run), table)
+        return symbols
+
     def finish(self) -> None:
         """Raises PayloadError where symbols are left over or were missing."""
         if not self._coder.is_empty():
             raise PayloadError("the symbols do not end where the message does")
+
+
+def _by_context(contexts: IntArray, count: int) -> list[IntArray]:
+    """For each context in [0, count) the places of its symbols, ascending."""
+    order = np.argsort(contexts.astype(np.int16), kind="stable")  # 16 bits: a radix sort
+    return np.split(order, np.cumsum(np.bincount(contexts, minlength=count))[:-1])
 
 
 def largest(high: int, fits: Callable[[int], bool]) -> int:

@@ -31,6 +31,7 @@ from carla_cp.codecs.bitstream import Header, PayloadError, SymbolReader, Symbol
 from carla_cp.codecs.infocom_net import InfocomConfig, InformationEncoder, MaskDecoder, MaskNet
 from carla_cp.codecs.positions import BoolArray
 from carla_cp.codecs.ranking import widened
+from carla_cp.perception.config import DetectorConfig
 from carla_cp.types import GridSpec, IntArray, Shared, Stage
 
 LEVELS = 15  # above zero
@@ -85,6 +86,11 @@ class InfocomCodec(Codec[InfocomSymbols]):
         self.register_buffer("level_tables", _rows(Table.uniform(LEVELS), _OCTAVES))
         self.register_buffer("latent_tables", _rows(Table.uniform(2 * LATENT_LIMIT + 1), config.latent))
         self._parsed: InfocomTables | None = None
+
+    @classmethod
+    def for_detector(cls, fingerprint: int, config: DetectorConfig) -> InfocomCodec:
+        """Of the detector's number of pillar channels."""
+        return cls(fingerprint, config.grid, InfocomConfig(channels=config.pillar_channels))
 
     def tables(self) -> InfocomTables:
         """The integer tables of the weights, ready for use."""

@@ -66,6 +66,11 @@ class RawCodec(Codec[RawSymbols]):
         super().__init__(fingerprint, grid)
         self.shapes = shapes
 
+    @classmethod
+    def for_detector(cls, fingerprint: int, config: DetectorConfig) -> RawCodec:
+        """One that knows the shapes of the detector's stages."""
+        return cls(fingerprint, config.grid, RawShapes.of_config(config))
+
     def check_fusion(self, tap: Stage, what: str) -> None:
         """Sends whatever fusion takes."""
 

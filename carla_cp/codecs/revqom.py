@@ -25,6 +25,7 @@ from carla_cp.codecs.bitstream import Header, PayloadError, SymbolReader, Symbol
 from carla_cp.codecs.positions import BoolArray
 from carla_cp.codecs.ranking import rank
 from carla_cp.codecs.rvq import ResidualQuantiser
+from carla_cp.perception.config import DetectorConfig
 from carla_cp.types import FloatArray, GridSpec, IntArray, Shared, Stage
 
 WHOLE, SOME = 0, 1  # rows of the tables: statistics of all cells, and of those that go first under a budget
@@ -76,6 +77,11 @@ class RevqomCodec(Codec[RevqomSymbols]):
         self.register_buffer("index_tables", flat.repeat(2, config.stages, 1))
         self.register_buffer("position_tables", torch.from_numpy(where).to(torch.int32))
         self._parsed: tuple[list[list[Table]], list[Table]] | None = None
+
+    @classmethod
+    def for_detector(cls, fingerprint: int, config: DetectorConfig) -> RevqomCodec:
+        """Of the detector's number of BEV channels."""
+        return cls(fingerprint, config.grid, RevqomConfig(channels=config.bev_channels))
 
     def tables(self) -> tuple[list[list[Table]], list[Table]]:
         """Index tables by [WHOLE or SOME][stage], and position tables, root first."""

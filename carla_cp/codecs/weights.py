@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save
 
 from carla_cp.codecs.base import Codec, CodecError
-from carla_cp.perception.config import load_config
+from carla_cp.perception.config import CONFIG, load_config
 from carla_cp.whole import write_whole
 
 _DETECTOR = "detector"  # key in the file's metadata
@@ -50,7 +50,7 @@ def load_weights(kind: type[Codec[Any]], checkpoint: Path) -> Codec[Any]:
         raise CodecError(f"{path}: cannot be read ({_line(error)}); {mend}") from None
     if trained_for != f"{detector:08x}":
         raise CodecError(f"{path}: trained for detector {trained_for}, not for {detector:08x}; {mend}")
-    codec = kind(_crc(state) ^ detector, load_config(checkpoint / "config.json").grid)
+    codec = kind.for_detector(_crc(state) ^ detector, load_config(checkpoint / CONFIG))
     try:
         codec.load_state_dict(state)
     except RuntimeError as error:

@@ -93,7 +93,7 @@ def _answers(dataset: Dataset, order: Sequence[int], workers: int) -> Iterator[_
         for position in range(len(order)):
             try:
                 yield pipes[position % workers].recv()
-            except (EOFError, ConnectionError) as error:
+            except (EOFError, OSError) as error:  # at a message, or in the midst of one
                 raise RuntimeError("a worker that reads frames died; is there enough memory for it?") from error
 
 

@@ -20,7 +20,7 @@ from carla_cp.types import AgentName, ChannelSpec, Message, Outcome, Transmissio
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message that arrived, with its payload, or one that never will, without."""
+    """A message that arrived, with what arrived of its payload, or one that never will, without."""
 
     message_payload: bytes | None
     transmission: Transmission
@@ -45,7 +45,7 @@ class Link:
 
         `heard` says whether the receiver is in range (`link.graph`); if not, every packet is lost.
         """
-        packets = split(message.payload, self._channel.mtu_bytes, message.sender, message.sequence)
+        packets = split(message.parts, self._channel.mtu_bytes, message.sender, message.sequence)
         if not packets:
             self._push(message.time_us, Delivery(None, _log(message, packets, None, Outcome.EMPTY)))
             return

@@ -15,14 +15,14 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from carla_cp.perception.backbone import lay_channels_last
-from carla_cp.perception.config import CheckpointError, load_config
+from carla_cp.perception.config import CONFIG, CheckpointError, load_config
 from carla_cp.perception.detector import Detector
 from carla_cp.perception.folding import fold_batch_norms
 from carla_cp.perception.fusion import RULES
 from carla_cp.perception.opencood_model import PREFIX, load_opencood
 from carla_cp.whole import write_whole
 
-WEIGHTS, CONFIG, FUSION = "weights.safetensors", "config.json", "fusion"
+WEIGHTS, FUSION = "weights.safetensors", "fusion"
 _TRUNK = "trunk"  # key in the metadata of a rule's file
 _OF_RULE = ("fusion.", "head.", "behind.", "turns.")
 

@@ -11,6 +11,7 @@ from carla_cp.types import GridSpec, ObjectClass
 from carla_cp.whole import write_whole
 
 SCHEMA = 1
+CONFIG = "config.json"  # in a checkpoint folder
 ENCODERS = ("pillars", "vfe", "sparse")
 HEADS = ("centre", "anchors")
 BACKBONES = ("plain", "residual")

@@ -138,7 +138,8 @@ def message(codec: Codec[Any], budget: int) -> bytes:
 
 def forge(payload: bytes, body: bytes) -> bytes:
     """A message with another body and a right checksum: what a hostile sender would write."""
-    fields = payload[: HEADER_BYTES - 4]
+    length = HEADER_BYTES + len(body)
+    fields = payload[: HEADER_BYTES - 6] + (length if length < 65536 else 0).to_bytes(2, "little")
     return fields + zlib.crc32(body, zlib.crc32(fields)).to_bytes(4, "little") + body
 
 

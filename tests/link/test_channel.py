@@ -12,7 +12,7 @@ LATER = 10_000_000
 
 
 def message(payload: bytes = b"hello", sender: str = "rsu", sequence: int = 0, time_us: int = 0) -> Message:
-    return Message(AgentName(sender), EGO, sequence, time_us, payload)
+    return Message(AgentName(sender), EGO, sequence, time_us, (payload,) if payload else ())
 
 
 def test_a_message_arrives_whole_after_the_latency() -> None:

@@ -1,0 +1,64 @@
+"""Which cells a message can afford, and how they share its packets: neighbours travel together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from carla_cp.codecs.base import Room
+from carla_cp.codecs.bitstream import HEADER_BYTES, largest
+from carla_cp.types import IntArray
+
+Write = Callable[[IntArray], bytes]  # flat cell indices, in the order of `morton`, to the body of a packet
+Bits = Callable[[IntArray], float]  # what that body takes, closely
+
+
+def fill(order: IntArray, columns: int, room: Room, bits: Bits, write: Write) -> list[bytes]:
+    """The bodies of packets with as many cells as fit, of flat indices by falling use; [] where none fits.
+
+    A packet holds a stretch of the Morton curve: a lost one costs its region, and positions cost little in it.
+    `columns` is the grid's width.
+    """
+    count = len(order) if room.total is None else largest(len(order), lambda n: n == 0 or _fits(order[:n], room, bits))
+    while count:
+        bodies = _packets(morton(order[:count], columns), room, bits, write)
+        if bodies and room.fits(bodies):
+            return bodies
+        count -= 1 + count // 64
+    return []
+
+
+def morton(cells: IntArray, columns: int) -> IntArray:
+    """The same flat cell indices along the Morton (Z-order) curve."""
+    rows, places = np.divmod(cells, columns)
+    return np.asarray(cells[np.argsort(_spread(rows) << 1 | _spread(places), kind="stable")])
+
+
+def _spread(values: IntArray) -> IntArray:
+    """The lowest 16 bits of each value, a zero between any two."""
+    spread = values & 0xFFFF
+    for shift, mask in ((8, 0x00FF00FF), (4, 0x0F0F0F0F), (2, 0x33333333), (1, 0x55555555)):
+        spread = (spread | spread << shift) & mask
+    return spread
+
+
+def _fits(cells: IntArray, room: Room, bits: Bits) -> bool:
+    """Whether cells are likely to fit, headers of the packets that they need included."""
+    assert room.total is not None
+    size = bits(cells) / 8
+    packets = max(1, -(-size // (room.packet - HEADER_BYTES)))
+    return bool(size + HEADER_BYTES * packets <= room.total)
+
+
+def _packets(curve: IntArray, room: Room, bits: Bits, write: Write) -> list[bytes]:
+    """Bodies of as few packets as will do, of cells along the curve; [] where even single cells are too long."""
+    least = max(1, round(-(-bits(curve) / 8 // (room.packet - HEADER_BYTES))))
+    most = len(curve) if room.total is None else min(len(curve), room.total // HEADER_BYTES)
+    for pieces in range(least, most + 1):
+        bodies = [write(piece) for piece in np.array_split(curve, pieces)]
+        if max(map(len, bodies)) <= room.packet - HEADER_BYTES:
+            return bodies
+        if room.total is not None and not Room(room.total, 1 << 62).fits(bodies):
+            return []
+    return []
