@@ -1,10 +1,9 @@
-"""What a training step of each learned codec is, and what its tables are learnt from."""
+"""What a training step of any learned codec starts from, and how its teacher is asked."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,23 +12,16 @@ from codec_features import Features
 from torch import Tensor
 from torch.nn import functional as F
 
-from carla_cp.codecs import positions
 from carla_cp.codecs.base import Codec
-from carla_cp.codecs.bitstream import Table
-from carla_cp.codecs.infocom import LATENT_LIMIT, LEVELS, SHARE, InfocomCodec, InfocomTables, octave, windows
-from carla_cp.codecs.ranking import rank, usefulness
-from carla_cp.codecs.revqom import RevqomCodec
-from carla_cp.codecs.rvq import CodebookLearner
+from carla_cp.codecs.infocom import windows
+from carla_cp.codecs.ranking import usefulness
 from carla_cp.perception.config import CheckpointError
 from carla_cp.perception.detector import Detector
 from carla_cp.perception.fusion import warp
 from carla_cp.perception.fusion.maximum import MaxFusion
+from carla_cp.types import FloatArray
 
 HEAT_WEIGHT, BOX_WEIGHT, FEATURE_WEIGHT = 1.0, 0.5, 5.0
-COMMIT_WEIGHT, ORTHOGONALITY_WEIGHT, DECAY = 0.25, 1e-4, 0.95
-DIVERGENCE_WEIGHT, DIVERGENCE_FROM = 1e-3, 0.3  # of the training
-RATE_WEIGHT = 3.0
-FEWEST_PILLARS = 150
 WINDOW, RASTER, MARGIN = 80, 8, 6  # cells: side of what a step looks at, its steps, its rim that does not count
 
 
@@ -44,13 +36,34 @@ class Lesson:
     corners: tuple[tuple[int, int], ...]  # per view: row and column of the window that counts
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Loss:
+    """What one batch says: the information plane has a point of it."""
+
+    total: Tensor  # what is made small
+    task: float  # how far the detector's answers are from those to what was sent
+    rate_nats: float  # of one view's message, as the codec's own model counts
+
+
 class Teacher(Protocol):
     """Trains one codec."""
 
-    codec: Codec[object]
+    @property
+    def codec(self) -> Codec[Any]:
+        """The one that learns."""
 
-    def loss(self, lesson: Lesson, progress: float, rng: np.random.Generator) -> Tensor:
+    @property
+    def takes_pillars(self) -> bool:
+        """Whether its lessons hold pillar maps."""
+
+    def loss(self, lesson: Lesson, progress: float, rng: np.random.Generator) -> Loss:
         """The loss of one batch after this fraction of the training."""
+
+    def resume(self) -> None:
+        """Takes the codec's weights, which were just loaded, for where it is."""
+
+    def usage(self) -> list[FloatArray]:
+        """How often each code of each codebook was used of late, (codes,) each; [] where there is no codebook."""
 
     def learn_tables(self, data: Features, views: list[int]) -> None:
         """Sets the codec's tables to what these views need."""
@@ -115,100 +128,7 @@ def distil(detector: Detector, batch: Lesson, rebuilt: Tensor, valid: Tensor) ->
     return HEAT_WEIGHT * heat + BOX_WEIGHT * boxes + FEATURE_WEIGHT * feature
 
 
-class RevqomTeacher:
-    """Moves the codebooks by averages, the rest by gradients."""
-
-    def __init__(self, codec: RevqomCodec, detector: Detector, seed: int) -> None:
-        self.codec, self.detector = codec, detector
-        self.learner = CodebookLearner(codec.quantiser, DECAY, torch.Generator().manual_seed(seed))
-
-    def loss(self, lesson: Lesson, progress: float, rng: np.random.Generator) -> Tensor:
-        """Distillation, commitment and orthogonality, at a random number of stages and cells."""
-        codec = self.codec
-        own = lesson.useful
-        latent = codec.down(lesson.bev)
-        weight = (0.03 + own).flatten() / (0.03 + own).mean()
-        vectors = latent.permute(0, 2, 3, 1).flatten(0, 2)
-        self.learner.learn(vectors.detach(), weight)
-        stages = int(rng.choice([1, 2, 3], p=[0.15, 0.15, 0.7])) if codec.config.stages == 3 else codec.config.stages
-        coded = codec.quantiser.look_up(codec.quantiser.search(vectors.detach(), stages))
-        commit = ((vectors - coded).square().mean(1) * weight).mean()
-        straight = (vectors + (coded - vectors).detach()).view(*latent.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2)
-        matrix = next(codec.down.parameters()).flatten(1)
-        crooked = (matrix @ matrix.T - torch.eye(len(matrix))).square().mean()
-        valid = windows(_random_cells(own, rng), lesson.corners, WINDOW)
-        total = distil(self.detector, lesson, codec.up(windows(straight, lesson.corners, WINDOW)), valid)
-        return torch.as_tensor(total + COMMIT_WEIGHT * commit + ORTHOGONALITY_WEIGHT * crooked)
-
-    @torch.no_grad()
-    def learn_tables(self, data: Features, views: list[int]) -> None:
-        """Index statistics of all cells and of the best 1000, and positions of the best few hundred."""
-        config, codec = self.codec.config, self.codec
-        counts = np.ones((2, config.stages, config.codes))
-        masks = []
-        for view in views:
-            bev = data.bev_map(view)[None]
-            vectors = codec.down(bev).permute(0, 2, 3, 1).flatten(0, 2)
-            indices = codec.quantiser.search(vectors, config.stages).numpy()
-            order = rank(self.detector.heat_from_bev(bev)[0])
-            for stage, row in enumerate(indices):
-                counts[0, stage] += np.bincount(row, minlength=config.codes)
-                counts[1, stage] += np.bincount(row[order[:1000]], minlength=config.codes)
-            masks += [
-                positions.mask_of(order[:count], codec.grid.rows, codec.grid.columns) for count in (200, 500, 1000)
-            ]
-        tables = [[Table.from_counts(row) for row in group] for group in counts]
-        codec.set_tables(tables, positions.tables_from(masks))
-
-
-class InfocomTeacher:
-    """Everything by gradients."""
-
-    def __init__(self, codec: InfocomCodec, detector: Detector, seed: int) -> None:
-        self.codec, self.detector = codec, detector
-        self.noise = torch.Generator().manual_seed(seed)
-
-    def loss(self, lesson: Lesson, progress: float, rng: np.random.Generator) -> Tensor:
-        """Distillation, divergence once it is on, and the price of rating what shows no object."""
-        assert lesson.pillars is not None
-        codec, stride = self.codec, self.detector.config.grid.bev_stride
-        side = WINDOW * stride
-        most = math.ceil(SHARE * side**2)
-        count = most if rng.random() < 0.4 else int(np.exp(rng.uniform(np.log(FEWEST_PILLARS), np.log(most))))
-        noise = torch.randn(len(lesson.bev), codec.config.latent, generator=self.noise)
-        corners = [(stride * row, stride * column) for row, column in lesson.corners]
-        with torch.autocast("cpu", torch.bfloat16):
-            output = codec(lesson.pillars, count, bool(rng.random() < 0.85), noise, corners, side)
-            rebuilt = self.detector.bev_from_pillars(output.pillars)
-        valid = F.max_pool2d(output.valid[:, None].float(), stride)[:, 0] > 0
-        own = windows(lesson.useful, lesson.corners, WINDOW)
-        idle = (1 - F.interpolate(own[:, None], scale_factor=stride)[:, 0]).clamp(min=0.02)
-        rate = (output.rating * idle).mean()
-        divergence = DIVERGENCE_WEIGHT * output.divergence if progress > DIVERGENCE_FROM else 0.0
-        return torch.as_tensor(distil(self.detector, lesson, rebuilt, valid) + RATE_WEIGHT * rate + divergence)
-
-    @torch.no_grad()
-    def learn_tables(self, data: Features, views: list[int]) -> None:
-        """Latents, levels by how many pillars are kept, and positions."""
-        codec, side = self.codec, self.codec.grid.pillar_rows
-        latents = np.full((codec.config.latent, 2 * LATENT_LIMIT + 1), 0.02)
-        levels, masks = np.full((len(codec.level_tables), LEVELS), 0.5), []
-        for view in views:
-            latent, order, level = codec.symbols(data.pillar_map(view, side))
-            latents[np.arange(len(latent)), latent + LATENT_LIMIT] += 1
-            for count in {min(count, len(order)) for count in (50, 100, 200, 400, 800, 1600, 3200, len(order))} - {0}:
-                levels[octave(count)] += np.bincount(level[:count] - 1, minlength=LEVELS)
-                masks.append(positions.mask_of(order[:count], side, side))
-        codec.set_tables(
-            InfocomTables(
-                positions.tables_from(masks) if masks else positions.uniform_tables(side, side),
-                tuple(Table.from_counts(row) for row in levels),
-                tuple(Table.from_counts(np.convolve(row, [0.1, 0.8, 0.1], "same")) for row in latents),
-            )
-        )
-
-
-def _random_cells(own: Tensor, rng: np.random.Generator) -> Tensor:
+def random_cells(own: Tensor, rng: np.random.Generator) -> Tensor:
     """Cells (B, H, W) as a random budget would choose them; all of them half of the time."""
     if rng.random() < 0.5:
         return torch.ones_like(own, dtype=torch.bool)

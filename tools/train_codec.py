@@ -12,21 +12,20 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import torch
 from arguments import existing_folder, minutes, out_folder, positive
 from codec_features import Features, features
-from codec_lessons import InfocomTeacher, RevqomTeacher, lesson
+from codec_lessons import Loss, lesson
+from codec_pictures import plot_training
+from codec_teachers import TEACHERS, make_teacher
 from torch import nn
 from tqdm import tqdm
 
-from carla_cp.codecs import CODECS, load_codec
-from carla_cp.codecs.infocom import InfocomCodec
-from carla_cp.codecs.revqom import RevqomCodec
+from carla_cp.codecs import load_codec
 from carla_cp.codecs.weights import save_weights
 from carla_cp.datasets import Dataset, DatasetError, open_dataset
 from carla_cp.metrics.detection import average_precision
@@ -37,19 +36,21 @@ from carla_cp.perception.truth import team_truth
 from carla_cp.types import DetectionFrame, ObjectClass
 from carla_cp.whole import whole_file
 
-matplotlib.use("Agg")
 PEAK_RATE, WARM_UP = 3e-3, 0.05
 TABLE_VIEWS = 120
 BUDGET = 2000
+PLANE_STEPS = 20  # per point of the information plane
 
 
 @dataclass
 class Progress:
     """What a resumed run needs besides the weights."""
 
-    step: int
-    seconds: float
-    curve: list[tuple[float, float, float, float]]  # minutes, AP@0.5 of raw, of the codec whole, and at BUDGET
+    step: int = 0
+    seconds: float = 0.0
+    # minutes, AP@0.7 of raw, of the codec whole, and at BUDGET
+    curve: list[tuple[float, float, float, float]] = field(default_factory=list)
+    plane: list[tuple[float, float, float]] = field(default_factory=list)  # minutes, rate [nat], task loss: means
 
 
 def rate_at(progress: float) -> float:
@@ -59,19 +60,9 @@ def rate_at(progress: float) -> float:
     return float(PEAK_RATE * 0.5 * (1 + np.cos(np.pi * min((progress - WARM_UP) / (1 - WARM_UP), 1.0))))
 
 
-def make_teacher(name: str, detector: Detector, seed: int) -> RevqomTeacher | InfocomTeacher:
-    """An untrained codec and how it is taught."""
-    torch.manual_seed(seed)
-    return (
-        RevqomTeacher(RevqomCodec(), detector, seed)
-        if name == "revqom"
-        else InfocomTeacher(InfocomCodec().to(memory_format=torch.channels_last), detector, seed)  # type: ignore[call-overload]
-    )
-
-
 @torch.no_grad()
 def validate(name: str, detector: Detector, checkpoint: Path, dataset: Dataset, limit: int) -> list[float]:
-    """AP@0.5 of vehicles: with full features, with the saved codec at its full rate, and at BUDGET bytes."""
+    """AP@0.7 of vehicles: with full features, with the saved codec at its full rate, and at BUDGET bytes."""
     codecs = [(load_codec("raw", checkpoint), None), *((load_codec(name, checkpoint), b) for b in (None, BUDGET))]
     found: list[list[DetectionFrame]] = [[] for _ in codecs]
     sizes: list[list[int]] = [[] for _ in codecs]
@@ -86,27 +77,10 @@ def validate(name: str, detector: Detector, checkpoint: Path, dataset: Dataset, 
             mine = got.labels == ObjectClass.VEHICLE
             truth = boxes[labels == ObjectClass.VEHICLE]
             found[row].append(DetectionFrame(got.boxes[mine], got.scores[mine], truth))
-    result = [average_precision(frames, 0.5) or 0.0 for frames in found]
+    result = [average_precision(frames, 0.7) or 0.0 for frames in found]
     means = ", ".join(f"{ap:.3f} at {np.mean(size):.0f} B" for ap, size in zip(result, sizes, strict=True))
-    tqdm.write(f"validation AP@0.5 of raw, {name}, {name}@{BUDGET}: {means}")
+    tqdm.write(f"validation AP@0.7 of raw, {name}, {name}@{BUDGET}: {means}")
     return result
-
-
-def plot(name: str, curve: Sequence[tuple[float, float, float, float]], path: Path) -> None:
-    """The validation curve as a picture."""
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(6, 4))
-    minutes, raw, whole, small = zip(*curve, strict=True)
-    axes.plot(minutes, raw, linestyle="--", label="raw")
-    axes.plot(minutes, whole, marker="o", label=f"{name}, full rate")
-    axes.plot(minutes, small, marker="o", label=f"{name}, {BUDGET} bytes")
-    axes.set(xlabel="training time [min]", ylabel="AP@0.5, vehicles, validation maps", ylim=(0, 1))
-    axes.legend(loc="lower right")
-    axes.grid(alpha=0.3)
-    figure.tight_layout()
-    figure.savefig(path, dpi=90)
-    pyplot.close(figure)
 
 
 class Training:
@@ -117,7 +91,8 @@ class Training:
         self.teacher = make_teacher(options.codec, detector, options.seed)
         self.codec: nn.Module = self.teacher.codec
         self.optimiser = torch.optim.AdamW(self.codec.parameters(), lr=PEAK_RATE, weight_decay=0.01)
-        self.progress = Progress(0, 0.0, [])
+        self.progress = Progress()
+        self._recent: list[tuple[float, float]] = []  # rate and task loss of steps that `plane` has no point of
         self.state = options.work / f"{options.codec}.pt"
         if options.start:
             self._load(options.start, whole=False)
@@ -127,11 +102,11 @@ class Training:
     def _load(self, path: Path, whole: bool) -> None:
         saved = torch.load(path, weights_only=True)
         self.codec.load_state_dict(saved["codec"])
-        if isinstance(self.teacher, RevqomTeacher):
-            self.teacher.learner.restart()
+        self.teacher.resume()
         if whole:
             self.optimiser.load_state_dict(saved["optimiser"])
-            self.progress = Progress(saved["step"], saved["seconds"], [tuple(row) for row in saved["curve"]])
+            curve, plane = ([tuple(row) for row in saved[name]] for name in ("curve", "plane"))
+            self.progress = Progress(saved["step"], saved["seconds"], curve, plane)
 
     def step(self, data: Features) -> float:
         """One step; the loss."""
@@ -141,14 +116,22 @@ class Training:
         rng = np.random.default_rng([self.options.seed, self.progress.step])
         views = [int(view) for view in rng.choice(len(data), self.options.batch, replace=False)]
         self.codec.train()
-        batch = lesson(self.detector, data, views, rng, isinstance(self.teacher, InfocomTeacher))
+        batch = lesson(self.detector, data, views, rng, self.teacher.takes_pillars)
         loss = self.teacher.loss(batch, fraction, rng)
         self.optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
+        torch.autograd.backward(loss.total)
         torch.nn.utils.clip_grad_norm_(self.codec.parameters(), 5.0)
         self.optimiser.step()
         self.progress.step += 1
-        return loss.item()
+        self._note(loss)
+        return loss.total.item()
+
+    def _note(self, loss: Loss) -> None:
+        self._recent.append((loss.rate_nats, loss.task))
+        if len(self._recent) == PLANE_STEPS:
+            rate, task = np.mean(self._recent, axis=0)
+            self.progress.plane.append((self.progress.seconds / 60, float(rate), float(task)))
+            self._recent.clear()
 
     def save(self, data: Features, val: Dataset | None) -> None:
         """Writes weights, with tables learnt for them, and state, each by rename; then validates."""
@@ -160,13 +143,15 @@ class Training:
         if val is not None:
             aps = validate(self.options.codec, self.detector, self.options.detector, val, self.options.val_frames)
             self.progress.curve.append((self.progress.seconds / 60, aps[0], aps[1], aps[2]))
-            plot(self.options.codec, self.progress.curve, path.with_suffix(".png"))
+        progress, picture = self.progress, path.with_suffix(".png")
+        plot_training(self.options.codec, BUDGET, progress.curve, progress.plane, self.teacher.usage(), picture)
         state = {
             "codec": self.codec.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "step": self.progress.step,
             "seconds": self.progress.seconds,
             "curve": self.progress.curve,
+            "plane": self.progress.plane,
         }
         with whole_file(self.state) as file:
             torch.save(state, file)
@@ -202,7 +187,7 @@ def train(options: argparse.Namespace) -> None:
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("codec", choices=[name for name, kind in CODECS.items() if kind.learned])
+    parser.add_argument("codec", choices=list(TEACHERS))
     parser.add_argument(
         "--detector", type=out_folder, required=True, help="checkpoint folder; the codec goes to codecs/ in it"
     )

@@ -25,11 +25,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from carla_cp.codecs import positions
 from carla_cp.codecs.base import Codec, ViewLike
 from carla_cp.codecs.bitstream import Header, PayloadError, SymbolReader, SymbolWriter, Table, largest
 from carla_cp.codecs.infocom_net import InfocomConfig, InformationEncoder, MaskDecoder, MaskNet
-from carla_cp.codecs.positions import BoolArray
+from carla_cp.codecs.positions import BoolArray, PositionModel, mask_of
 from carla_cp.codecs.ranking import widened
 from carla_cp.perception.config import DetectorConfig
 from carla_cp.types import GridSpec, IntArray, Shared, Stage
@@ -78,11 +77,10 @@ class InfocomCodec(Codec[InfocomSymbols]):
         shape = (self.grid.pillar_rows, self.grid.pillar_columns)
         if shape[0] != shape[1]:
             raise ValueError(f"infocom's networks take square maps, not {shape[0]} x {shape[1]} pillars")
-        where = np.stack([table.weights for table in positions.uniform_tables(*shape)])
         self.position_tables: Tensor
         self.level_tables: Tensor
         self.latent_tables: Tensor
-        self.register_buffer("position_tables", torch.from_numpy(where).to(torch.int32))
+        self.register_buffer("position_tables", torch.from_numpy(PositionModel.uniform(*shape).weights).to(torch.int32))
         self.register_buffer("level_tables", _rows(Table.uniform(LEVELS), _OCTAVES))
         self.register_buffer("latent_tables", _rows(Table.uniform(2 * LATENT_LIMIT + 1), config.latent))
         self._parsed: InfocomTables | None = None
@@ -95,17 +93,16 @@ class InfocomCodec(Codec[InfocomSymbols]):
     def tables(self) -> InfocomTables:
         """The integer tables of the weights, ready for use."""
         if self._parsed is None:
-            self._parsed = InfocomTables(*(_tables(rows) for rows in self._table_buffers()))
+            where = PositionModel(self.position_tables.cpu().numpy())
+            self._parsed = InfocomTables(where, _tables(self.level_tables), _tables(self.latent_tables))
         return self._parsed
 
     def set_tables(self, learnt: InfocomTables) -> None:
         """Replaces the tables by ones learnt from data."""
-        for rows, tables in zip(self._table_buffers(), (learnt.where, learnt.levels, learnt.latent), strict=True):
+        self.position_tables.copy_(torch.from_numpy(learnt.where.weights))
+        for rows, tables in ((self.level_tables, learnt.levels), (self.latent_tables, learnt.latent)):
             rows.copy_(torch.from_numpy(np.stack([table.weights for table in tables])))
         self._parsed = None
-
-    def _table_buffers(self) -> tuple[Tensor, Tensor, Tensor]:
-        return self.position_tables, self.level_tables, self.latent_tables
 
     def forward(
         self,
@@ -162,7 +159,7 @@ class InfocomCodec(Codec[InfocomSymbols]):
             # A pillar's level costs little, but never less than this; it keeps the first guess near.
             count = largest(min(count, 4 * room), lambda n: n == 0 or self._bits(order[:n], levels[:n]) <= free)
         while count:
-            mask = positions.mask_of(order[:count], side, side)
+            mask = mask_of(order[:count], side, side)
             body = self._write(InfocomSymbols(sent, mask, levels[:count][np.argsort(order[:count])]))
             if room is None or len(body) <= room:
                 return body
@@ -172,12 +169,12 @@ class InfocomCodec(Codec[InfocomSymbols]):
     def _bits(self, chosen: IntArray, levels: IntArray) -> float:
         tables = self.tables()
         side = self.grid.pillar_rows
-        where = positions.bits(positions.mask_of(chosen, side, side), tables.where)
+        where = tables.where.bits(mask_of(chosen, side, side))
         return where + float(tables.levels[octave(len(levels))].bits[levels - 1].sum())
 
     def _write(self, symbols: InfocomSymbols) -> bytes:
         tables, writer = self.tables(), SymbolWriter()
-        positions.write(writer, symbols.mask, tables.where)
+        tables.where.write(writer, symbols.mask)
         writer.put(symbols.levels - 1, tables.levels[octave(len(symbols.levels))])
         if symbols.latent is not None:
             for table, step in zip(tables.latent, symbols.latent + LATENT_LIMIT, strict=True):
@@ -189,7 +186,7 @@ class InfocomCodec(Codec[InfocomSymbols]):
         if not body or body[0] > 1:
             raise PayloadError("the body is of no layout of this codec")
         tables, reader = self.tables(), SymbolReader(body[1:])
-        mask = positions.read(reader, tables.where, self.grid.pillar_rows, self.grid.pillar_columns)
+        mask = tables.where.read(reader, self.grid.pillar_rows, self.grid.pillar_columns)
         count = int(mask.sum())
         levels = reader.take(count, tables.levels[octave(count)]) + 1
         latent = None
@@ -222,7 +219,7 @@ class InfocomCodec(Codec[InfocomSymbols]):
 class InfocomTables:
     """The probabilities of all symbols."""
 
-    where: tuple[Table, ...]  # per level of the quadtree, root first
+    where: PositionModel
     levels: tuple[Table, ...]  # per octave of the number of kept pillars
     latent: tuple[Table, ...]  # per dimension
 

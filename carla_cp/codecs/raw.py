@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from carla_cp.codecs import positions
 from carla_cp.codecs.base import Codec, ViewLike
 from carla_cp.codecs.bitstream import Header, PayloadError, SymbolReader, SymbolWriter, largest
+from carla_cp.codecs.positions import PositionModel, mask_of
 from carla_cp.codecs.ranking import rank
 from carla_cp.perception.config import DetectorConfig
 from carla_cp.types import GridSpec, IntArray, Shared, Stage
@@ -108,7 +108,7 @@ class RawCodec(Codec[RawSymbols]):
         if words != _ALL[stage]:
             end += 4 * (words & ~_BLOCK1)
             reader = SymbolReader(body[_WORDS.size : end])
-            mask = positions.read(reader, positions.uniform_tables(rows, columns), rows, columns)
+            mask = PositionModel.uniform(rows, columns).read(reader, rows, columns)
             reader.finish()
         if len(body) - end != 2 * channels * int(mask.sum()):
             raise PayloadError(f"{len(body) - end} bytes are not the values of {int(mask.sum())} cells")
@@ -133,9 +133,9 @@ class RawCodec(Codec[RawSymbols]):
 
 def _some(stage: Stage, halves: npt.NDArray[np.float16], chosen: IntArray) -> bytes:
     rows, columns = halves.shape[:2]
-    mask = positions.mask_of(chosen, rows, columns)
+    mask = mask_of(chosen, rows, columns)
     writer = SymbolWriter()
-    positions.write(writer, mask, positions.uniform_tables(rows, columns))
+    PositionModel.uniform(rows, columns).write(writer, mask)
     where = writer.to_bytes()
     words = len(where) // 4 | (_BLOCK1 if stage is Stage.BLOCK1 else 0)
     return _WORDS.pack(words) + where + halves[mask].astype("<f2").tobytes()

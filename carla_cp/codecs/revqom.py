@@ -19,10 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from carla_cp.codecs import positions
 from carla_cp.codecs.base import Codec, ViewLike
 from carla_cp.codecs.bitstream import Header, PayloadError, SymbolReader, SymbolWriter, Table, largest
-from carla_cp.codecs.positions import BoolArray
+from carla_cp.codecs.positions import BoolArray, PositionModel, mask_of
 from carla_cp.codecs.ranking import rank
 from carla_cp.codecs.rvq import ResidualQuantiser
 from carla_cp.perception.config import DetectorConfig
@@ -71,30 +70,30 @@ class RevqomCodec(Codec[RevqomSymbols]):
             nn.Conv2d(config.width, config.width, 1), nn.ReLU(), nn.Conv2d(config.width, config.channels, 1), nn.ReLU()
         )
         flat = torch.from_numpy(Table.uniform(config.codes).weights).to(torch.int32)
-        where = np.stack([table.weights for table in positions.uniform_tables(self.grid.rows, self.grid.columns)])
+        where = PositionModel.uniform(self.grid.rows, self.grid.columns)
         self.index_tables: Tensor
         self.position_tables: Tensor
         self.register_buffer("index_tables", flat.repeat(2, config.stages, 1))
-        self.register_buffer("position_tables", torch.from_numpy(where).to(torch.int32))
-        self._parsed: tuple[list[list[Table]], list[Table]] | None = None
+        self.register_buffer("position_tables", torch.from_numpy(where.weights).to(torch.int32))
+        self._parsed: tuple[list[list[Table]], PositionModel] | None = None
 
     @classmethod
     def for_detector(cls, fingerprint: int, config: DetectorConfig) -> RevqomCodec:
         """Of the detector's number of BEV channels."""
         return cls(fingerprint, config.grid, RevqomConfig(channels=config.bev_channels))
 
-    def tables(self) -> tuple[list[list[Table]], list[Table]]:
-        """Index tables by [WHOLE or SOME][stage], and position tables, root first."""
+    def tables(self) -> tuple[list[list[Table]], PositionModel]:
+        """Index tables by [WHOLE or SOME][stage], and the model of positions."""
         if self._parsed is None:
             indices = [[Table(row) for row in rows] for rows in self.index_tables.cpu().numpy()]
-            self._parsed = indices, [Table(row) for row in self.position_tables.cpu().numpy()]
+            self._parsed = indices, PositionModel(self.position_tables.cpu().numpy())
         return self._parsed
 
-    def set_tables(self, indices: list[list[Table]], where: tuple[Table, ...]) -> None:
+    def set_tables(self, indices: list[list[Table]], where: PositionModel) -> None:
         """Replaces the tables by ones learnt from data."""
         rows = np.stack([np.stack([table.weights for table in group]) for group in indices])
         self.index_tables.copy_(torch.from_numpy(rows))
-        self.position_tables.copy_(torch.from_numpy(np.stack([table.weights for table in where])))
+        self.position_tables.copy_(torch.from_numpy(where.weights))
         self._parsed = None
 
     def forward(self, features: Tensor, stages: int | None = None) -> Tensor:
@@ -153,13 +152,13 @@ class RevqomCodec(Codec[RevqomSymbols]):
 
         def fits(count: int) -> bool:
             free = 8 * room - _SLACK_BITS - running[count - 1]
-            mask = positions.mask_of(order[:count], self.grid.rows, self.grid.columns)
-            return bool(free > 0 and positions.bits(mask, where) <= free)
+            mask = mask_of(order[:count], self.grid.rows, self.grid.columns)
+            return bool(free > 0 and where.bits(mask) <= free)
 
         return largest(len(order), fits)
 
     def _some(self, chosen: IntArray, indices: IntArray) -> RevqomSymbols:
-        mask = positions.mask_of(chosen, self.grid.rows, self.grid.columns)
+        mask = mask_of(chosen, self.grid.rows, self.grid.columns)
         return RevqomSymbols(mask, indices[:, np.argsort(chosen)])
 
     def _write(self, symbols: RevqomSymbols) -> bytes:
@@ -168,7 +167,7 @@ class RevqomCodec(Codec[RevqomSymbols]):
         tables, where = self.tables()
         writer = SymbolWriter()
         if kind == SOME:
-            positions.write(writer, symbols.mask, where)
+            where.write(writer, symbols.mask)
         for row, table in zip(symbols.indices, tables[kind], strict=False):
             writer.put(row, table)
         return bytes([kind << 4 | stages]) + writer.to_bytes()
@@ -183,7 +182,7 @@ class RevqomCodec(Codec[RevqomSymbols]):
         tables, where = self.tables()
         reader = SymbolReader(body[1:])
         shape = (self.grid.rows, self.grid.columns)
-        mask = positions.read(reader, where, *shape) if kind == SOME else np.ones(shape, bool)
+        mask = where.read(reader, *shape) if kind == SOME else np.ones(shape, bool)
         count = int(mask.sum())
         indices = np.stack([reader.take(count, table) for table in tables[kind][:stages]])
         reader.finish()

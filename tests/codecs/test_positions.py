@@ -7,25 +7,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carla_cp.codecs import positions
 from carla_cp.codecs.bitstream import SymbolReader, SymbolWriter
+from carla_cp.codecs.positions import BoolArray, PositionModel, nodes
 
 
-def plain_patterns(mask: positions.BoolArray) -> list[list[int]]:
-    """One node at a time: at each level the occupied nodes in row order."""
+def plain_nodes(mask: BoolArray) -> list[list[tuple[int, int]]]:
+    """One node at a time: at each level the occupied nodes in row order, with their symbols and contexts."""
     levels = []
     size = len(mask)
     while size > 1:
-        half, symbols = size // 2, []
+        half, found = size // 2, []
+
+        def holds(row: int, column: int, extent: int) -> bool:
+            inside = 0 <= row < len(mask) and 0 <= column < len(mask)
+            return inside and bool(mask[row : row + extent, column : column + extent].any())
+
         for row in range(0, len(mask), size):
             for column in range(0, len(mask), size):
-                code = 0
-                for child, (dy, dx) in enumerate([(0, 0), (0, half), (half, 0), (half, half)]):
-                    if mask[row + dy : row + dy + half, column + dx : column + dx + half].any():
-                        code |= 1 << child
+                children = [(row, column), (row, column + half), (row + half, column), (row + half, column + half)]
+                code = sum(1 << place for place, child in enumerate(children) if holds(*child, half))
+                beside = [(row - size, column), (row + size, column), (row, column - size), (row, column + size)]
+                context = sum(1 << place for place, node in enumerate(beside) if holds(*node, size))
                 if code:
-                    symbols.append(code - 1)
-        levels.append(symbols)
+                    found.append((code - 1, context))
+        levels.append(found)
         size = half
     return levels
 
@@ -35,23 +40,24 @@ def test_positions_come_back_and_match_the_recursive_twin(levels: int, share: fl
     rng = np.random.default_rng(seed)
     mask = rng.random((1 << levels, 1 << levels)) < share
     mask[rng.integers(len(mask)), rng.integers(len(mask))] = True
-    assert [level.tolist() for level in positions.patterns(mask)] == plain_patterns(mask)
-    tables = positions.uniform_tables(*mask.shape)
+    found = [list(zip(symbols.tolist(), contexts.tolist(), strict=True)) for symbols, contexts in nodes(mask)]
+    assert found == plain_nodes(mask)
+    model = PositionModel.learnt([mask, rng.random(mask.shape) < 0.5])
     writer = SymbolWriter()
-    positions.write(writer, mask, tables)
+    model.write(writer, mask)
     data = writer.to_bytes()
-    assert abs(8 * len(data) - positions.bits(mask, tables)) < 64
+    assert len(data) <= model.bits(mask) / 8 * 1.03 + 16
     reader = SymbolReader(data)
-    assert (positions.read(reader, tables, *mask.shape) == mask).all()
+    assert (model.read(reader, *mask.shape) == mask).all()
     reader.finish()
 
 
 def test_clustered_cells_cost_less_than_scattered_ones() -> None:
-    tables = positions.uniform_tables(128, 128)
+    model = PositionModel.uniform(128, 128)
     clustered, scattered = np.zeros((2, 128, 128), bool)
     clustered[40:50, 60:70] = True
     scattered.reshape(-1)[np.random.default_rng(0).permutation(128 * 128)[:100]] = True
-    assert positions.bits(clustered, tables) < 0.3 * positions.bits(scattered, tables)
+    assert model.bits(clustered) < 0.3 * model.bits(scattered)
 
 
 def test_learnt_tables_cost_less_on_what_they_learnt() -> None:
@@ -61,13 +67,13 @@ def test_learnt_tables_cost_less_on_what_they_learnt() -> None:
         mask = np.zeros((64, 64), bool)
         mask[row : row + 9, column : column + 7] = True
         masks.append(mask)
-    learnt, uniform = positions.tables_from(masks), positions.uniform_tables(64, 64)
-    assert sum(positions.bits(m, learnt) for m in masks) < 0.8 * sum(positions.bits(m, uniform) for m in masks)
+    learnt, uniform = PositionModel.learnt(masks), PositionModel.uniform(64, 64)
+    assert sum(map(learnt.bits, masks)) < 0.5 * sum(map(uniform.bits, masks))
 
 
 def test_an_empty_mask_is_refused() -> None:
     with pytest.raises(ValueError, match="no positions"):
-        positions.write(SymbolWriter(), np.zeros((4, 4), bool), positions.uniform_tables(4, 4))
+        PositionModel.uniform(4, 4).write(SymbolWriter(), np.zeros((4, 4), bool))
 
 
 @given(st.binary(max_size=64))
@@ -75,5 +81,5 @@ def test_hostile_bytes_never_give_more_cells_than_the_grid_has(data: bytes) -> N
     padded = data + b"\1" * (-len(data) % 4)
     if padded[-4:] == b"\0\0\0\0":
         padded += b"\1\0\0\0"
-    mask = positions.read(SymbolReader(padded), positions.uniform_tables(32, 32), 32, 32)
+    mask = PositionModel.uniform(32, 32).read(SymbolReader(padded), 32, 32)
     assert mask.shape == (32, 32) and mask.any()

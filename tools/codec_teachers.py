@@ -1,0 +1,24 @@
+"""Which teacher trains which codec."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from codec_lessons import Teacher
+from lessons_infocom import InfocomTeacher
+from lessons_revqom import RevqomTeacher
+
+from carla_cp.perception.detector import Detector
+
+TEACHERS: dict[str, Any] = {"revqom": RevqomTeacher, "infocom": InfocomTeacher}
+
+
+def make_teacher(name: str, detector: Detector, seed: int) -> Teacher:
+    """A teacher with an untrained codec of the detector's sizes."""
+    from carla_cp.codecs import CODECS
+
+    torch.manual_seed(seed)
+    codec = CODECS[name].for_detector(0, detector.config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    teacher: Teacher = TEACHERS[name](codec, detector, seed)
+    return teacher
