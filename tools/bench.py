@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import torch
 from arguments import out_file
+from bench_codecs import bench_codecs
 from bench_detectors import bench_detectors
 from bench_fusion import bench_fusion
 from bench_generate import bench_generate
@@ -29,7 +29,7 @@ from timing import Row, timed
 from tqdm import tqdm
 from traffic_run import TrafficPlan
 
-from carla_cp.codecs import CODECS, load_codec, parse_choice
+from carla_cp.codecs import parse_choice
 from carla_cp.heap import keep_freed_memory
 from carla_cp.options import build_parser, parse_options
 from carla_cp.perception.checkpoint import load_detector
@@ -135,25 +135,6 @@ def bench_perception() -> Iterator[Row]:
     yield Row("perception: BEV to boxes", 1e3 * statistics.median(spent), "ms", len(spent))
 
 
-def bench_codecs() -> Iterator[Row]:
-    """Encode and decode of every codec that sends, at its full rate and at 2 KB; the view's stages are there."""
-    detector = load_detector(CHECKPOINT, "cpu", EPISODE_THREADS)
-    view = detector.view(one_sweep()[1])
-    _ = view.bev, view.heat, view.boxes
-    for name in CODECS:
-        codec = load_codec(name, CHECKPOINT, "cpu")
-        for budget in (None, 2000):
-            with torch.no_grad():
-                payload = codec.encode(view, budget)
-                if not payload:
-                    continue
-                label = f"{name}@{budget or 'max'}, {len(payload)} bytes"
-                spent = timed(15, lambda c=codec, b=budget: c.encode(view, b))  # type: ignore[misc]
-                yield Row(f"codec: encode {label}", 1e3 * statistics.median(spent), "ms", len(spent))
-                spent = timed(15, lambda c=codec, p=payload: c.decode(p))  # type: ignore[misc]
-                yield Row(f"codec: decode {label}", 1e3 * statistics.median(spent), "ms", len(spent))
-
-
 BENCHES: tuple[tuple[str, Callable[[], Iterator[Row]]], ...] = (
     ("server", bench_server),
     ("maps", bench_maps),
@@ -161,7 +142,7 @@ BENCHES: tuple[tuple[str, Callable[[], Iterator[Row]]], ...] = (
     ("perception", bench_perception),
     ("detectors", lambda: bench_detectors(one_sweep())),
     ("fusion", bench_fusion),
-    ("codecs", bench_codecs),
+    ("codecs", lambda: bench_codecs(one_sweep(), CHECKPOINT)),
     ("generate", bench_generate),
     ("loop", bench_loop),
 )
