@@ -127,9 +127,9 @@ class Codec(nn.Module, ABC, Generic[Symbols]):
     def parse(self, payload: bytes) -> tuple[Header, Symbols]:
         """Header and symbols of a message, of what is there of it; no network has a part in it.
 
-        Raises PayloadError, nothing else.
+        A packet that came twice counts once. Raises PayloadError, nothing else.
         """
-        packets = [unpack(packet, self.number, self.fingerprint) for packet in cut(payload)]
+        packets = [unpack(packet, self.number, self.fingerprint) for packet in dict.fromkeys(cut(payload))]
         if not packets:
             raise PayloadError("an empty payload is no message")
         header = packets[0][0]

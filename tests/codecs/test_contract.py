@@ -1,4 +1,4 @@
-"""What every codec of the table promises."""
+"""What every codec of the table promises, and every variant; the example of another package stands among them."""
 
 from __future__ import annotations
 
@@ -7,33 +7,63 @@ import pickle
 import subprocess
 import sys
 import zlib
+from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from fuzz_payloads import Packet, packets_of, seal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from carla_cp.codecs import CODECS, Codec, CodecError, PayloadError, load_codec
-from carla_cp.codecs.bitstream import HEADER_BYTES
+from carla_cp.codecs import CODECS, Codec, CodecError, PayloadError, load_codec, parse_choice
+from carla_cp.codecs.base import PACKET_BYTES
+from carla_cp.codecs.bitstream import HEADER_BYTES, cut
 from carla_cp.types import Shared, Stage
-from tests.codecs.fake import POSE, FakeView, fake_view
+from tests.codecs.fake import POSE, FakeView, fake_view, random_checkpoint
+from tests.codecs.outside import CentresCodec
 
-SENDING = [name for name in CODECS if name not in ("none", "oracle")]
-SHAPES = {Stage.BEV: (64, 128, 128), Stage.PILLARS: (32, 256, 256)}
+OUTSIDE = {CentresCodec.name: CentresCodec}
+KINDS: dict[str, type[Codec[Any]]] = {**CODECS, **OUTSIDE}
+SILENT = ("none", "oracle")
+SENDING = [name for name in KINDS if name not in SILENT]
+VARIANTS = [f"{name}:{variant}" for name in SENDING for variant in KINDS[name].variants]
+SHAPES = {Stage.BEV: (64, 128, 128), Stage.PILLARS: (32, 256, 256), Stage.BLOCK1: (32, 128, 128)}
+SHORT = 300  # bytes of a packet, so that small messages have several
+REPEATED = [HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
 
 
-@pytest.fixture(scope="module", params=list(CODECS))
+@pytest.fixture(scope="module", autouse=True)
+def outside() -> Iterator[None]:
+    """The example is in the table, as if its package were installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, kind in OUTSIDE.items():
+            patch.setitem(CODECS, name, kind)
+        yield
+
+
+@lru_cache
+def load(name: str, checkpoint: Path) -> Codec[Any]:
+    return load_codec(name, checkpoint)
+
+
+@pytest.fixture(params=list(KINDS))
 def codec(request: pytest.FixtureRequest, checkpoint: Path) -> Codec[Any]:
-    return load_codec(request.param, checkpoint, "cpu")
+    return load(request.param, checkpoint)
 
 
-@pytest.fixture(scope="module", params=SENDING)
+@pytest.fixture(params=SENDING)
 def sender(request: pytest.FixtureRequest, checkpoint: Path) -> Codec[Any]:
-    return load_codec(request.param, checkpoint, "cpu")
+    return load(request.param, checkpoint)
+
+
+@pytest.fixture(params=[*SENDING, *VARIANTS])
+def any_sender(request: pytest.FixtureRequest, checkpoint: Path) -> Codec[Any]:
+    return load(request.param, checkpoint)
 
 
 @lru_cache
@@ -41,140 +71,257 @@ def view(seed: int = 0, objects: int = 8) -> FakeView:
     return fake_view(seed, objects=objects)
 
 
+@lru_cache(maxsize=256)
+def message(codec: Codec[Any], budget: int | None, packet_bytes: int = PACKET_BYTES) -> bytes:
+    """What it says of the first view; at its own rate where the rate is the paper's."""
+    return codec.encode(view(), None if codec.variant == "paper" else budget, packet_bytes=packet_bytes)
+
+
 def same(first: Shared, second: Shared) -> bool:
-    """Equal to the last bit."""
+    """Equal to the last bit, points and boxes in any order."""
     return digest(first) == digest(second)
 
 
 def digest(shared: Shared) -> int:
-    boxes = shared.detections
-    arrays = [
-        shared.points,
-        None if shared.features is None else shared.features.numpy(),
-        None if shared.valid is None else shared.valid.numpy(),
-        *([] if boxes is None else [boxes.boxes, boxes.scores, boxes.labels]),
-    ]
     crc = zlib.crc32(repr((shared.sender, shared.time_us, shared.world_from_agent, shared.stage)).encode())
-    for array in arrays:
+    arrays = [None if part is None else part.numpy() for part in (shared.features, shared.valid)]
+    for array in [*arrays, rows_of(shared)]:
         crc = zlib.crc32(b"-" if array is None else np.ascontiguousarray(array).tobytes(), crc)
     return crc
 
 
+def rows_of(shared: Shared) -> np.ndarray[Any, Any] | None:
+    """Its points or boxes as sorted rows."""
+    found = shared.detections
+    if found is None and shared.points is None:
+        return None
+    rows = shared.points if found is None else np.column_stack([found.boxes, found.scores, found.labels])
+    assert rows is not None
+    return np.asarray(rows[np.lexsort(rows.T)])
+
+
+def assert_sound(shared: Shared, codec: Codec[Any]) -> None:
+    """One part is given, of the right shape, bounded and finite."""
+    assert sum(part is not None for part in (shared.points, shared.features, shared.detections)) == 1
+    if shared.points is not None:
+        assert shared.points.shape[1] == 4 and len(shared.points) < 1 << 18 and np.isfinite(shared.points).all()
+    if shared.detections is not None:
+        found = shared.detections
+        assert len(found.boxes) == len(found.scores) == len(found.labels) <= 1024
+        assert np.isfinite(found.boxes).all() and (np.diff(found.scores) <= 0).all()
+    if shared.features is not None:
+        assert shared.valid is not None and shared.valid.dtype == torch.bool
+        assert tuple(shared.features.shape) == SHAPES[codec.tap]
+        assert tuple(shared.valid.shape) == SHAPES[codec.tap][1:]
+        assert shared.features.dtype == torch.float32 and bool(torch.isfinite(shared.features).all())
+
+
 def test_names_and_numbers_are_unique_and_agree_with_the_table() -> None:
-    assert [kind.name for kind in CODECS.values()] == list(CODECS)
-    assert len({kind.number for kind in CODECS.values()}) == len(CODECS)
+    assert [kind.name for kind in KINDS.values()] == list(KINDS)
+    assert len({kind.number for kind in KINDS.values()}) == len(KINDS)
+    assert all(kind.number < 128 for name, kind in KINDS.items() if name not in OUTSIDE)
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(budget=st.one_of(st.integers(200, 4000), st.integers(200, 200_000), st.integers(1, 200)), seed=st.integers(0, 2))
-def test_no_message_is_longer_than_its_budget(codec: Codec[Any], budget: int, seed: int) -> None:
-    payload = codec.encode(view(seed), budget)
+@settings(max_examples=12, deadline=None, suppress_health_check=REPEATED)
+@given(
+    budget=st.one_of(st.integers(200, 4000), st.integers(1, 200)),
+    seed=st.integers(0, 1),
+    packet_bytes=st.sampled_from([SHORT, 700, PACKET_BYTES]),
+)
+def test_no_message_is_longer_than_its_budget_and_no_packet_than_asked_for(
+    sender: Codec[Any], budget: int, seed: int, packet_bytes: int
+) -> None:
+    payload = sender.encode(view(seed), budget, packet_bytes=packet_bytes)
+    packets = cut(payload)
     assert len(payload) <= budget
+    assert len(packets) < 2 or max(map(len, packets)) <= packet_bytes
     if payload:
-        assert codec.decode(payload).stage is codec.tap
+        assert sender.decode(payload).stage is sender.tap
 
 
-def test_every_sender_says_something_in_two_hundred_bytes(sender: Codec[Any]) -> None:
-    assert HEADER_BYTES < len(sender.encode(view(), 200 if sender.name != "raw" else 220)) <= 220
+def test_every_sender_says_something_in_two_hundred_and_twenty_bytes(sender: Codec[Any]) -> None:
+    assert HEADER_BYTES < len(message(sender, 220)) <= 220
+    assert HEADER_BYTES <= 40
 
 
 def test_more_budget_never_means_fewer_bytes_by_much(sender: Codec[Any]) -> None:
-    sizes = [len(sender.encode(view(), budget)) for budget in (300, 600, 1200, 2400, 100_000_000)]
-    assert sizes == sorted(sizes)
-    assert len(sender.encode(view(), None)) == sizes[-1]
+    sizes = [len(message(sender, budget)) for budget in (300, 600, 1200, 2400, 100_000_000)]
+    assert all(after >= 0.97 * before for before, after in pairwise(sizes))
+    assert len(message(sender, None)) == sizes[-1]
 
 
-def test_header_and_shapes_come_back(sender: Codec[Any]) -> None:
-    shared = sender.decode(sender.encode(view(), 2000))
-    assert (shared.sender, shared.time_us, shared.stage) == ("rsu_1", 1_234_567, sender.tap)
+def test_header_and_shapes_come_back(any_sender: Codec[Any]) -> None:
+    shared = any_sender.decode(message(any_sender, 2000))
+    assert (shared.sender, shared.time_us, shared.stage) == ("rsu_1", 1_234_567, any_sender.tap)
     for name in ("x", "y", "z", "roll", "pitch", "yaw"):
         assert abs(getattr(shared.world_from_agent, name) - getattr(POSE, name)) < 1e-3
-    given_parts = [part is not None for part in (shared.points, shared.features, shared.detections)]
-    assert sum(given_parts) == 1
-    if sender.tap in SHAPES:
-        assert shared.features is not None and shared.valid is not None
-        assert tuple(shared.features.shape) == SHAPES[sender.tap]
-        assert tuple(shared.valid.shape) == SHAPES[sender.tap][1:]
-        assert shared.valid.dtype == torch.bool and shared.valid.any()
-        assert shared.features.dtype == torch.float32 and bool(torch.isfinite(shared.features).all())
-        assert bool((shared.features >= 0).all())
+    assert_sound(shared, any_sender)
+    if shared.features is not None and shared.valid is not None:
+        assert bool(shared.valid.any()) and bool((shared.features >= 0).all())
 
 
-@pytest.mark.parametrize("budget", [260, 2000, None])
+@pytest.mark.parametrize("budget", [500, 2000, None])
 def test_the_same_view_gives_the_same_bytes_and_the_same_bytes_the_same_stage(
-    sender: Codec[Any], budget: int | None
+    any_sender: Codec[Any], budget: int | None
 ) -> None:
-    payload = sender.encode(view(), budget)
-    assert sender.encode(fake_view(), budget) == payload
-    assert same(sender.decode(payload), sender.decode(payload))
+    payload = message(any_sender, budget)
+    assert any_sender.encode(view(), None if any_sender.variant == "paper" else budget) == payload
+    assert same(any_sender.decode(payload), any_sender.decode(payload))
 
 
-def test_a_fresh_process_rebuilds_the_same_tensors(sender: Codec[Any], checkpoint: Path, tmp_path: Path) -> None:
-    payload = sender.encode(view(), 2000)
-    (tmp_path / "payload").write_bytes(payload)
+def test_a_fresh_process_rebuilds_the_same_tensors(checkpoint: Path, tmp_path: Path) -> None:
+    names = [name for name in (*SENDING, *VARIANTS) if name.partition(":")[0] not in OUTSIDE]
+    payloads = {name: message(load(name, checkpoint), 2000) for name in names}
+    (tmp_path / "payloads").write_bytes(pickle.dumps(payloads))
     script = (
-        "import pickle, sys; from pathlib import Path; import torch; torch.set_num_threads(int(sys.argv[4]));"
-        "from carla_cp.codecs import load_codec; codec = load_codec(sys.argv[1], Path(sys.argv[2]), 'cpu');"
-        "path = Path(sys.argv[3]); path.write_bytes(pickle.dumps(codec.decode(path.read_bytes())))"
+        "import pickle, sys; from pathlib import Path; import torch; torch.set_num_threads(int(sys.argv[3]));"
+        "from carla_cp.codecs import load_codec; path = Path(sys.argv[2]);"
+        "decoded = {n: load_codec(n, Path(sys.argv[1])).decode(p) for n, p in pickle.loads(path.read_bytes()).items()};"
+        "path.write_bytes(pickle.dumps(decoded))"
     )
-    threads = str(torch.get_num_threads())
-    command = [sys.executable, "-c", script, sender.name, str(checkpoint), str(tmp_path / "payload"), threads]
-    subprocess.run(command, check=True, timeout=120)
-    assert same(pickle.loads((tmp_path / "payload").read_bytes()), sender.decode(payload))
+    command = [sys.executable, "-c", script, str(checkpoint), str(tmp_path / "payloads"), str(torch.get_num_threads())]
+    subprocess.run(command, check=True, timeout=200)
+    decoded = pickle.loads((tmp_path / "payloads").read_bytes())
+    different = [name for name in names if not same(decoded[name], load(name, checkpoint).decode(payloads[name]))]
+    assert not different
 
 
 def test_silent_codecs_send_nothing_and_take_no_message() -> None:
-    for name in ("none", "oracle"):
+    for name in SILENT:
         codec = CODECS[name]()
         assert codec.encode(view(), None) == b""
         with pytest.raises(PayloadError):
             codec.decode(b"x" * 60)
 
 
-@lru_cache
-def message(codec: Codec[Any], budget: int) -> bytes:
-    return codec.encode(view(), budget)
+def test_a_message_in_another_order_or_in_part_twice_says_the_same(any_sender: Codec[Any]) -> None:
+    packets = cut(message(any_sender, 2000, SHORT))
+    whole = any_sender.decode(b"".join(packets))
+    order = np.random.default_rng(0).permutation(len(packets))
+    assert same(any_sender.decode(b"".join(packets[place] for place in order)), whole)
+    assert same(any_sender.decode(b"".join((*packets, *packets[:2], *packets[::-1]))), whole)
 
 
-def forge(payload: bytes, body: bytes) -> bytes:
-    """A message with another body and a right checksum: what a hostile sender would write."""
-    length = HEADER_BYTES + len(body)
-    fields = payload[: HEADER_BYTES - 6] + (length if length < 65536 else 0).to_bytes(2, "little")
-    return fields + zlib.crc32(body, zlib.crc32(fields)).to_bytes(4, "little") + body
+def test_what_is_left_of_a_message_says_what_it_said_before(any_sender: Codec[Any]) -> None:
+    packets = cut(message(any_sender, 2000, SHORT))
+    whole = any_sender.decode(b"".join(packets))
+    rng, usable = np.random.default_rng(1), 0
+    for _ in range(6):
+        kept = [packet for packet in packets if rng.random() < 0.6]
+        try:
+            part = any_sender.decode(b"".join(kept))
+        except PayloadError:
+            continue
+        usable += 1
+        assert_sound(part, any_sender)
+        assert_part_of(part, whole)
+    assert usable or len(packets) == 1
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def assert_part_of(part: Shared, whole: Shared) -> None:
+    """What is there is there in the whole as well."""
+    if part.valid is not None:
+        assert whole.valid is not None and bool((whole.valid | ~part.valid).all())
+    rows, all_rows = rows_of(part), rows_of(whole)
+    if rows is not None and all_rows is not None:
+        known = {row.tobytes() for row in all_rows}
+        assert all(row.tobytes() in known for row in rows)
+
+
+def test_packets_of_two_messages_are_not_mixed(sender: Codec[Any]) -> None:
+    first, other = packets_of(message(sender, 2000))[0], fake_view(0, agent="rsu_2")
+    with pytest.raises(PayloadError, match="several messages"):
+        sender.decode(seal(first) + sender.encode(other, 2000))
+
+
+def test_a_codec_that_cuts_its_messages_keeps_most_of_one_when_a_packet_is_lost(sender: Codec[Any]) -> None:
+    packets = cut(message(sender, 4000, SHORT))
+    if len(packets) < 3:
+        return
+    alone = 0
+    for packet in packets:
+        with contextlib.suppress(PayloadError):
+            sender.decode(packet)
+            alone += 1
+    assert alone >= 1
+    spared = sum(_decodes(sender, b"".join(packets[:lost] + packets[lost + 1 :])) for lost in range(len(packets)))
+    assert spared >= len(packets) - 1  # all but the loss of what the rest refines
+
+
+def _decodes(codec: Codec[Any], payload: bytes) -> bool:
+    try:
+        codec.decode(payload)
+    except PayloadError:
+        return False
+    return True
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=REPEATED)
 @given(data=st.data())
 def test_hostile_bodies_raise_payload_error_or_decode_to_something_sound(sender: Codec[Any], data: Any) -> None:
-    payload = message(sender, 700)
-    body = bytearray(payload[HEADER_BYTES:])
+    packets = packets_of(message(sender, 700, SHORT))
+    hit = data.draw(st.integers(0, len(packets) - 1))
+    body = bytearray(packets[hit].body)
     for place, value in data.draw(st.lists(st.tuples(st.integers(0, len(body) - 1), st.integers(0, 255)), max_size=6)):
         body[place] = value
-    cut = data.draw(st.one_of(st.just(len(body)), st.integers(0, len(body))))
-    tail = data.draw(st.binary(max_size=9))
-    try:
-        shared = sender.decode(forge(payload, bytes(body[:cut]) + tail))
-    except PayloadError:
-        return
-    if shared.features is not None:
-        assert tuple(shared.features.shape) == SHAPES[sender.tap] and bool(torch.isfinite(shared.features).all())
-    if shared.points is not None:
-        assert len(shared.points) < 1 << 18 and np.isfinite(shared.points).all()
-    if shared.detections is not None:
-        assert len(shared.detections.boxes) <= 1024 and np.isfinite(shared.detections.boxes).all()
-
-
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(body=st.binary(max_size=400))
-def test_random_bodies_raise_payload_error_or_nothing(sender: Codec[Any], body: bytes) -> None:
+    end = data.draw(st.one_of(st.just(len(body)), st.integers(0, len(body))))
+    changed = Packet(packets[hit].fields, bytes(body[:end]) + data.draw(st.binary(max_size=9)))
     with contextlib.suppress(PayloadError):
-        sender.parse(forge(message(sender, 400), body))
+        payload = b"".join(seal(packet) for packet in [*packets[:hit], changed, *packets[hit + 1 :]])
+        assert_sound(sender.decode(payload), sender)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=REPEATED)
+@given(bodies=st.lists(st.binary(max_size=400), min_size=1, max_size=3))
+def test_random_bodies_raise_payload_error_or_nothing(sender: Codec[Any], bodies: list[bytes]) -> None:
+    fields = packets_of(message(sender, 400))[0].fields
+    with contextlib.suppress(PayloadError):
+        sender.parse(b"".join(seal(Packet(fields, body)) for body in bodies))
 
 
 def test_a_message_of_another_codec_is_refused(sender: Codec[Any], checkpoint: Path) -> None:
-    other = load_codec("late" if sender.name != "late" else "early", checkpoint, "cpu")
+    other = load("late" if sender.name != "late" else "early", checkpoint)
     with pytest.raises(PayloadError):
-        sender.decode(other.encode(view(), None))
+        sender.decode(message(other, None))
+
+
+def test_two_agents_with_different_weights_notice(sender: Codec[Any], checkpoint: Path, other_checkpoint: Path) -> None:
+    theirs = load(sender.name, other_checkpoint)
+    if sender.tap in (Stage.POINTS, Stage.BOXES) and not sender.learned:
+        assert same(theirs.decode(message(sender, 2000)), sender.decode(message(sender, 2000)))
+    elif sender.learned:
+        with pytest.raises(PayloadError, match="weights"):
+            theirs.decode(message(sender, 2000))
+
+
+@pytest.fixture(scope="module")
+def other_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return random_checkpoint(tmp_path_factory.mktemp("other"), seed=4)
+
+
+def test_the_paper_s_rate_is_fixed(sender: Codec[Any]) -> None:
+    if "paper" in sender.variants:
+        assert parse_choice(f"{sender.name}:paper").budget_bytes is None
+        with pytest.raises(CodecError, match="the paper's rate is fixed"):
+            parse_choice(f"{sender.name}:paper@2KB")
+    else:
+        with pytest.raises(CodecError, match="no variant 'paper'"):
+            parse_choice(f"{sender.name}:paper")
+
+
+def test_what_the_paper_charges_is_a_number_or_nothing(any_sender: Codec[Any]) -> None:
+    charged = any_sender.formula_bytes(any_sender.parse(message(any_sender, 2000))[1])
+    assert charged is None or (isinstance(charged, (int, float)) and 0 <= charged < float("inf"))
+
+
+def test_a_request_is_bytes_and_whatever_comes_as_one_is_survived(sender: Codec[Any]) -> None:
+    asked = sender.request(view())
+    assert isinstance(asked, bytes) and (sender.asks == bool(asked))
+    for heard in (asked, b"", b"\0", b"\xff" * 50, asked[:-3], asked[::-1]):
+        payload = sender.encode(view(), 2000, heard)
+        assert len(payload) <= 2000
+        if payload:
+            assert_sound(sender.decode(payload), sender)
 
 
 def test_an_empty_scene_breaks_no_codec(codec: Codec[Any]) -> None:
@@ -196,7 +343,8 @@ def test_an_empty_scene_breaks_no_codec(codec: Codec[Any]) -> None:
 
 def test_a_codec_behind_the_backbone_is_refused_by_a_fusion_of_its_scales(codec: Codec[Any]) -> None:
     codec.check_fusion(Stage.BEV, "--codec x")
-    if codec.tap is Stage.BEV and codec.name != "raw":
+    follows_fusion = type(codec).check_fusion is not Codec.check_fusion
+    if codec.tap is Stage.BEV and not follows_fusion:
         with pytest.raises(CodecError, match="--codec x: the rule fuses every scale"):
             codec.check_fusion(Stage.BLOCK1, "--codec x")
     else:

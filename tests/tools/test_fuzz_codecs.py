@@ -176,7 +176,7 @@ def test_unsound_stages_are_faults() -> None:
         ),
         replace(good, detections=None, points=np.full((3, 4), np.inf, np.float32)),
         replace(good, detections=None, points=np.zeros((3, 3), np.float32)),
-        replace(whole, features=features - 1),
+        replace(whole, features=features / 0),
         replace(whole, features=features[:5]),
         replace(whole, valid=None),
     ]
