@@ -1,7 +1,9 @@
 """From the team's sweeps to the ego's tracks: views, messages over the link, fusion.
 
-What is captured at one tick is fused at the next with what has arrived by then. The truth passes through to the record
-alone, and to the codec `oracle`: the one place where it enters.
+What is captured at one tick is fused at the next with what has arrived by then. Where the codec has receivers ask, the
+ego's request of a capture goes over the link to every agent in range, and a sender encodes with the one that was sent
+last of those that had arrived when its own sweep was taken. The truth passes through to the record alone, and to the
+codec `oracle`: the one place where it enters.
 """
 
 from __future__ import annotations
@@ -66,8 +68,14 @@ class _Look:
 
     sweep: Sweep
     view: View
-    payload: bytes  # b"" of the ego, and of one that has nothing to say
+    payload: bytes  # of the ego what it asks for; b"" of one that has nothing to say
     returns: IntArray  # in each object's box
+
+
+def request_of(codec: Codec[Any], view: View, budget: int | None) -> bytes:
+    """What a receiver with this view asks for; b"" where the codec knows no requests, or the budget has no room."""
+    request = codec.request(view) if codec.asks else b""
+    return request if budget is None or len(request) <= budget else b""
 
 
 class Cooperation:
@@ -93,6 +101,9 @@ class Cooperation:
         self._range_m = scenario.channel.range_m
         self._packet_bytes = scenario.channel.mtu_bytes - LINK_HEADER_BYTES
         self._link = Link(scenario.channel, zlib.crc32(f"link {scenario.seed} {seed}".encode()))
+        self._arrived: list[Delivery] = []  # for the ego's next fusion
+        self._requests: dict[AgentName, Delivery] = {}  # by who heard it, the one sent last
+        self._asked = 0
         self._pending: _Capture | None = None
         self._returns: dict[int, int] = {}
         self._sequence = 0
@@ -103,7 +114,10 @@ class Cooperation:
     def capture(self, sweeps: Iterable[Sweep], objects: Sequence[TruthObject], clock: Stopwatch) -> tuple[Sweep, ...]:
         """Turns the tick's sweeps, the ego's first, into views and messages on the link; returns them."""
         boxes = np.array([item.box for item in objects]).reshape(-1, 7)
-        jobs = [self._pool.submit(self._look, sweep, boxes) for sweep in sweeps]
+        jobs = []
+        for sweep in sweeps:
+            self._collect(sweep.time_us)
+            jobs.append(self._pool.submit(self._look, sweep, boxes, self._request_to(sweep.agent)))
         clock.lap("sense")
         looks = [job.result() for job in jobs]
         if looks:
@@ -115,23 +129,44 @@ class Cooperation:
         clock.lap("encode")
         return tuple(look.sweep for look in looks)
 
-    def _look(self, sweep: Sweep, boxes: FloatArray) -> _Look:
+    def _look(self, sweep: Sweep, boxes: FloatArray, request: bytes | None) -> _Look:
         view = self._detector.view(sweep)
-        payload = b""
         if sweep.agent != self._ego:
-            payload = self._codec.encode(view, self._choice.budget_bytes, None, self._packet_bytes)
-        elif not isinstance(self._codec, OracleCodec) and self._codec.tap is not Stage.POINTS:
-            _ = view.bev  # wanted when the messages have come; computed here, beside the partners' views
+            payload = self._codec.encode(view, self._choice.budget_bytes, request, self._packet_bytes)
+        else:
+            payload = request_of(self._codec, view, self._choice.budget_bytes)
+            if not isinstance(self._codec, OracleCodec) and self._codec.tap is not Stage.POINTS:
+                _ = view.bev  # wanted when the messages have come; computed here, beside the partners' views
         return _Look(sweep, view, payload, count_returns(sweep.world_from_lidar, sweep.points, boxes))
+
+    def _request_to(self, agent: AgentName) -> bytes | None:
+        return self._requests[agent].message_payload if agent in self._requests else None
+
+    def _collect(self, now: int) -> None:
+        """Takes what has settled on the link: messages to the ego wait for its fusion, others hear its requests."""
+        for delivery in self._link.receive(now):
+            sent = delivery.transmission
+            if sent.receiver == self._ego:
+                self._arrived.append(delivery)
+                continue
+            self._settled.append(sent)
+            known = self._requests.get(sent.receiver)
+            if delivery.message_payload is not None and (known is None or known.transmission.sent_us < sent.sent_us):
+                self._requests[sent.receiver] = delivery
 
     def _transmit(self, looks: Sequence[_Look]) -> None:
         graph = connectivity([(look.sweep.agent, look.sweep.world_from_lidar) for look in looks], self._range_m)
         heard = heard_by(graph, self._ego)
-        for look in looks:
-            if look.sweep.agent != self._ego:
-                message = Message(look.sweep.agent, self._ego, self._sequence, look.sweep.time_us, cut(look.payload))
-                self._link.send(message, message.sender in heard)
-                self._sequence += 1
+        own, *others = looks
+        for look in others:
+            message = Message(look.sweep.agent, self._ego, self._sequence, look.sweep.time_us, cut(look.payload))
+            self._link.send(message, message.sender in heard)
+            self._sequence += 1
+        if self._codec.asks:
+            parts = (own.payload,) if own.payload else ()
+            for name in heard:
+                self._link.send(Message(self._ego, name, self._asked, own.sweep.time_us, parts), heard=True)
+                self._asked += 1
 
     def _to_fuse(self, own: _Look, objects: Sequence[TruthObject]) -> _Capture:
         world_from_agent = own.view.world_from_agent
@@ -177,7 +212,8 @@ class Cooperation:
     def _receive(self, now: int) -> list[Shared]:
         """Of every sender's fresh messages that have come since the last fusion the one captured last, by sender."""
         newest: dict[AgentName, Shared] = {}
-        deliveries = self._link.receive(now)
+        self._collect(now)
+        deliveries, self._arrived = self._arrived, []
         for delivery, shared in zip(deliveries, self._pool.map(self._decode, deliveries), strict=True):
             outcome = delivery.transmission.outcome
             if delivery.message_payload is not None:
@@ -209,7 +245,7 @@ class Cooperation:
         """
         settled, self._settled = self._settled, []
         if last:
-            waiting = [item.transmission for item in self._link.pending]
+            waiting = [item.transmission for item in (*self._arrived, *self._link.pending)]
             settled += [
                 replace(item, outcome=Outcome.LATE) if item.outcome is Outcome.DELIVERED else item for item in waiting
             ]

@@ -17,7 +17,8 @@ from carla_cp.world import World
 
 def recording_folder(record: Path, task: Task) -> Path:
     """Where `--record` puts the OPV2V scene of a task."""
-    return record / task.name.replace("/", "_").replace("@", "_")
+    name = f"{task.scenario.name}/{task.choice.folder}/{task.seed}"
+    return record / name.replace("/", "_").replace("@", "_")
 
 
 class Spectators:

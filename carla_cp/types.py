@@ -12,6 +12,7 @@ Arrays of boxes are (N, 7) float64: x, y, z of the box centre, length, width, he
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 from pathlib import Path
@@ -317,6 +318,23 @@ class Detections:
     boxes: FloatArray  # (N, 7)
     scores: FloatArray  # (N,) in [0, 1]
     labels: IntArray  # (N,) ObjectClass
+    sigmas: FloatArray | None = None  # (N, 3) standard deviations along, across [m], of the heading [rad]
+
+    def take(self, chosen: IntArray | npt.NDArray[np.bool_]) -> Detections:
+        """The chosen boxes, in that order."""
+        sigmas = None if self.sigmas is None else self.sigmas[chosen]
+        return Detections(self.boxes[chosen], self.scores[chosen], self.labels[chosen], sigmas)
+
+    @staticmethod
+    def joined(parts: Sequence[Detections]) -> Detections:
+        """All boxes of one or more, in the order given; with sigmas where all have them."""
+        sigmas = [part.sigmas for part in parts if part.sigmas is not None]
+        return Detections(
+            np.concatenate([part.boxes for part in parts]),
+            np.concatenate([part.scores for part in parts]),
+            np.concatenate([part.labels for part in parts]),
+            np.concatenate(sigmas) if len(sigmas) == len(parts) else None,
+        )
 
     @staticmethod
     def empty() -> Detections:
@@ -536,8 +554,13 @@ class CodecChoice:
 
     @property
     def label(self) -> str:
-        """`revqom@2000`, or `revqom@max`; also the folder name of its episodes."""
+        """`revqom@2000`, or `revqom@max`."""
         return f"{self.name}@{'max' if self.budget_bytes is None else self.budget_bytes}"
+
+    @property
+    def folder(self) -> str:
+        """The label as a folder's name on every system: `revqom-paper@max` of `revqom:paper`."""
+        return self.label.replace(":", "-")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,21 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from carla_cp.codecs import load_codec
+from carla_cp.codecs.base import Room, ViewLike
+from carla_cp.codecs.late import LateCodec
 from carla_cp.cooperation import Cooperation
 from carla_cp.perception.detector import Detector
 from carla_cp.perception.view import View
 from carla_cp.scenario import load_scenario
 from carla_cp.stopwatch import Stopwatch
-from carla_cp.types import AgentName, CodecChoice, Detections, Outcome, Pose, Shared, Sweep
+from carla_cp.types import (
+    AgentName,
+    CodecChoice,
+    Detections,
+    Outcome,
+    Pose,
+    Scenario,
+    Shared,
+    Sweep,
+    Transmission,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What senders had heard when they encoded, and what became of the ego's requests."""
+
+    heard: list[tuple[str, int, bytes | None]]
+    requests: list[Transmission]
+    messages: list[Transmission]  # of the others
 
 
 def sweep(agent: str, x: float, time_us: int = 100_000) -> Sweep:
@@ -68,3 +89,79 @@ def test_a_message_that_overtakes_an_older_one_is_the_one_that_is_fused(
         assert fused == [max(arrived)] if arrived else fused == []
         overtaken += arrived == [200_000, 100_000]
     assert overtaken
+
+
+class Asker(LateCodec):
+    """A codec whose request is the time and place of who asks; it notes what each sender had heard."""
+
+    asks = True
+
+    def __init__(self, length: int = 0) -> None:
+        super().__init__()
+        self.length = length
+        self.heard: list[tuple[str, int, bytes | None]] = []
+
+    def request(self, view: ViewLike) -> bytes:
+        return f"{view.sweep.agent} {view.sweep.time_us}".encode().ljust(self.length)
+
+    def bodies(self, view: ViewLike, room: Room, request: bytes | None) -> list[bytes]:
+        self.heard.append((view.sweep.agent, view.sweep.time_us, request))
+        return super().bodies(view, room, None)
+
+
+def drive(
+    scenario: Scenario, detector: Detector, threads: int = 1, budget: int | None = 2000, codec: LateCodec | None = None
+) -> Asked:
+    """Three captures, each fused a tick later."""
+    codec = codec or Asker()
+    settled: list[Transmission] = []
+    with ThreadPoolExecutor(threads) as pool:
+        team = Cooperation(scenario, CodecChoice("late", budget), 0, detector, codec, pool)
+        for capture in (100_000, 200_000, 300_000):
+            ego = scenario.ego.rolename
+            sweeps = [sweep(ego, 0.0, capture), sweep("far", 9_000.0, capture), sweep("rsu_1", 20.0, capture)]
+            team.capture(sweeps, (), Stopwatch())
+            team.fuse(capture + 50_000, Stopwatch())
+            settled += team.settled(last=capture == 300_000)
+    requests = [item for item in settled if item.sender == scenario.ego.rolename]
+    heard = sorted(codec.heard) if isinstance(codec, Asker) else []
+    return Asked(heard, requests, [item for item in settled if item not in requests])
+
+
+def channel(**changes: float) -> Scenario:
+    scenario = load_scenario(ROOT / "scenarios" / "intersection.xml")
+    calm = replace(scenario.channel, jitter_ms=0.0, latency_ms=20.0, loss=0.0)
+    return replace(scenario, channel=replace(calm, **changes))  # type: ignore[arg-type]
+
+
+def test_a_sender_in_range_knows_the_newest_request_that_had_come_when_it_took_its_sweep(detector: Detector) -> None:
+    asked = drive(channel(), detector)
+    assert [request for agent, _, request in asked.heard if agent == "far"] == [None] * 3
+    near = [request for agent, _, request in asked.heard if agent == "rsu_1"]
+    assert near == [None, b"hero 100000", b"hero 200000"]
+    assert [(item.receiver, item.payload_bytes, item.sent_us, item.outcome) for item in asked.requests] == [
+        ("rsu_1", 11, capture, Outcome.DELIVERED) for capture in (100_000, 200_000, 300_000)
+    ]
+
+
+def test_a_request_takes_the_link_s_time_and_can_be_lost(detector: Detector) -> None:
+    slow = drive(channel(latency_ms=120.0), detector)
+    assert [request for agent, _, request in slow.heard if agent == "rsu_1"] == [None, None, b"hero 100000"]
+    assert [item.outcome for item in slow.requests] == [Outcome.DELIVERED, Outcome.DELIVERED, Outcome.LATE]
+    lost = drive(channel(loss=1.0), detector)
+    assert {request for _, _, request in lost.heard} == {None}
+    assert {item.outcome for item in lost.requests} == {Outcome.LOST}
+
+
+def test_a_request_that_the_ego_s_budget_has_no_room_for_is_not_sent(detector: Detector) -> None:
+    asked = drive(channel(), detector, budget=100, codec=Asker(length=101))
+    assert {request for _, _, request in asked.heard} == {None}
+    assert {(item.outcome, item.payload_bytes) for item in asked.requests} == {(Outcome.EMPTY, 0)}
+
+
+def test_requests_are_the_same_for_any_number_of_threads_and_change_nobody_s_luck(detector: Detector) -> None:
+    shaky = channel(loss=0.3, jitter_ms=90.0, latency_ms=95.0)
+    asked = drive(shaky, detector, 1)
+    assert asked == drive(shaky, detector, 3)
+    silent = drive(shaky, detector, codec=LateCodec())
+    assert asked.messages == silent.messages and asked.requests and not silent.requests

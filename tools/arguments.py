@@ -56,6 +56,17 @@ def natural(text: str) -> int:
     return int(text)
 
 
+def share(text: str) -> float:
+    """A probability."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value <= 1.0:
+        raise ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    return value
+
+
 def metres(text: str) -> float:
     """A finite length above 0."""
     return _above_zero(text, "length in metres")

@@ -1,10 +1,13 @@
 """AP and message bytes on folders of data: evaluate.py DATA --checkpoint C --codec X@B --out F.json
 
-Every row, that is every combination of --codec, --fusion, --noise and --delay, sees the same frames. Each agent but the
-ego encodes its view to bytes; what the ego decodes is fused. The truth is the same for all rows: with the protocol
-`ours` the objects with at least one return at any agent, centre in the ego's grid, without the ego, scores ordered
-globally. Without --codec: none, late, early, raw; with --table besides every fusion rule that the checkpoint holds, and
-the noises none, gaussian:0.2/0.2 and gaussian:0.4/0.4. Codecs that share no features take no fusion rule: one row.
+Every row, that is every combination of --codec, --fusion, --noise, --delay, --loss and --cut, sees the same frames.
+Each agent but the ego encodes its view to bytes; what the ego decodes of those that arrive is fused. The truth is the
+same for all rows: with the protocol `ours` the objects with at least one return at any agent, centre in the ego's grid,
+without the ego, scores ordered globally. Without --codec: none, late, early, raw; with --table besides every fusion
+rule that the checkpoint holds, and the noises none, gaussian:0.2/0.2 and gaussian:0.4/0.4. Codecs that share no
+features take no fusion rule: one row.
+With --rate-curve: every codec that can be loaded at 250 bytes to 16 KB and without a budget, and at its paper's own
+rate; tools/rate_curve.py joins such results over the same frames.
 """
 
 from __future__ import annotations
@@ -18,41 +21,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from arguments import existing_path, natural, out_file, positive
-from evaluation import FEATURES, THRESHOLDS, Equipment, Job, Outcome, Row, Tally, evaluate
+from arguments import existing_path, natural, out_file, positive, share
+from evaluation import evaluate
+from evaluation_loss import CUTS
 from evaluation_options import add_protocol_options, protocol_from
+from evaluation_parts import FEATURES, THRESHOLDS, Equipment, Job, Outcome, Row, Tally
+from evaluation_rows import rows_from
 from evaluation_summary import rows_of, setting_of
-from pose_noise import NoiseError, PoseNoise, parse_noise
+from pose_noise import NoiseError
 from provenance import commit, machine
-from results import TABLE_NOISES, write_results
+from rate_curve import write_curve
+from results import write_results
 from tqdm import tqdm
 
-from carla_cp.codecs import CodecError, codec_kind, parse_choice
+from carla_cp.codecs import CodecError, codec_kind
 from carla_cp.datasets import FORMATS, DatasetError, open_dataset
 from carla_cp.metrics.protocol import EvaluationProtocol
-from carla_cp.perception.checkpoint import trained_rules
-from carla_cp.perception.config import CONFIG, CheckpointError, load_config
+from carla_cp.perception.config import CheckpointError
 from carla_cp.perception.fusion import RULES
-from carla_cp.perception.opencood_model import PREFIX
-from carla_cp.types import CodecChoice
 from carla_cp.whole import write_whole
 
-DEFAULT_CODECS = ("none", "late", "early", "raw")
-
-
-def make_rows(
-    choices: Sequence[CodecChoice], fusions: Sequence[str | None], noises: Sequence[PoseNoise], delays: Sequence[int]
-) -> tuple[Row, ...]:
-    """Every combination, in the order given; codecs that share no features know no fusion rule, and `none` no noise."""
-    rows: dict[Row, None] = {}
-    for choice in choices:
-        shares = codec_kind(choice.name)[0].tap in FEATURES
-        silent = choice.name == "none"
-        for fusion in fusions if shares else (None,):
-            for noise in (PoseNoise(),) if silent else noises:
-                for delay in (0,) if silent else delays:
-                    rows[Row(choice, fusion, noise, delay)] = None
-    return tuple(rows)
+RATE_TABLE = Path("checkpoints/RATE.md")
 
 
 def find_jobs(options: argparse.Namespace, rows: tuple[Row, ...]) -> list[Job]:
@@ -93,9 +82,9 @@ def markdown(result: dict[str, Any]) -> str:
         f"{result['frames']} frames of {result['scenes']} scenes.{skipped} AP of vehicles from above, protocol",
         f"`{result['protocol']['name']}`, scores in {result['protocol']['order']} order. A message goes to all.",
         "",
-        "| codec | fusion | budget [B] | noise [m/deg] | delay [s] | AP@0.3 | AP@0.5 | AP@0.7 | cyclist @0.5 |"
+        "| codec | fusion | budget [B] | noise [m/deg] | delay [s] | loss | AP@0.3 | AP@0.5 | AP@0.7 | cyclist @0.5 |"
         " walker @0.5 | mean [B] | max [B] | empty |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in result["rows"]:
         ap, others = row["ap"], row["ap_by_class"]
@@ -107,6 +96,7 @@ def markdown(result: dict[str, Any]) -> str:
             str(row["budget_bytes"] or "-"),
             row["noise"],
             f"{row['delay_s']:g}",
+            f"{row['loss']:.0%} of {row['cut']}" if row["loss"] else "-",
         ]
         sizes = [f"{row['bytes']['mean']:.0f}", str(row["bytes"]["max"]), str(row["empty"])]
         lines.append("| " + " | ".join([*head, *cells, *sizes]) + " |")
@@ -151,10 +141,28 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         metavar="TICKS",
         help="partners' data are so many frames of DATA old, may be repeated (default 0); the result names the seconds",
     )
+    parser.add_argument(
+        "--loss", action="append", type=share, metavar="P", help="of packets, in [0, 1], may be repeated (default 0)"
+    )
+    parser.add_argument(
+        "--cut",
+        action="append",
+        choices=CUTS,
+        help="what a lost packet takes along: its part of the message (parts, the default), or all of it (message)",
+    )
     parser.add_argument("--out", type=out_file, required=True, metavar="F.json")
     parser.add_argument("--markdown", type=out_file, help="also write all rows as one table")
     parser.add_argument(
         "--table", type=out_file, help="also write the results table and its picture, as checkpoints/RESULTS.md"
+    )
+    parser.add_argument(
+        "--rate-curve",
+        nargs="?",
+        type=out_file,
+        const=RATE_TABLE,
+        metavar="F.md",
+        help=f"also write AP against bytes as a table and its picture (default {RATE_TABLE}); --codec NAME keeps one"
+        " curve, any other --codec one point, none and raw are always there",
     )
     parser.add_argument("--frames", type=positive, help="only so many, evenly spaced")
     parser.add_argument("--seed", type=natural, default=0, help="of noise and resamples (default 0)")
@@ -171,30 +179,6 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     except ValueError as error:
         parser.error(f"protocol: {error}")
     return options
-
-
-def rows_from(options: argparse.Namespace) -> tuple[Row, ...]:
-    """The rows that the command line asks for. Raises CodecError or NoiseError."""
-    choices = tuple(parse_choice(text) for text in options.codec or DEFAULT_CODECS)
-    if any(choice.name == "oracle" for choice in choices):
-        raise CodecError("--codec oracle: it is the truth itself, there is nothing to evaluate; leave it out")
-    fusions = options.fusion or (table_rules(options.checkpoint) if options.table else [None])
-    noises = options.noise or (TABLE_NOISES if options.table else ["none"])
-    return make_rows(
-        choices,
-        fusions,
-        [parse_noise(text, options.noise_on) for text in noises],
-        options.delay or [0],
-    )
-
-
-def table_rules(checkpoint: Path) -> list[str | None]:
-    """The rules that the checkpoint holds weights of, and its own as None unless it is one of them."""
-    if str(checkpoint).startswith(PREFIX):
-        return [None]
-    rules = trained_rules(checkpoint)
-    own: list[str | None] = [] if load_config(checkpoint / CONFIG).fusion in rules else [None]
-    return own + list(rules)
 
 
 def run(options: argparse.Namespace, command: str) -> None:
@@ -232,6 +216,8 @@ def run(options: argparse.Namespace, command: str) -> None:
         write_whole(options.markdown, markdown(result))
     if options.table:
         write_results([result], options.table)
+    if options.rate_curve:
+        write_curve([result], options.rate_curve)
     print(markdown(result))
     for line in outcome.skipped:
         print(f"evaluate: left out {line}", file=sys.stderr)

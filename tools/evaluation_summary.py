@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -10,12 +11,12 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from evaluation import THRESHOLDS, Outcome, Row, Tally
+from evaluation_parts import THRESHOLDS, Outcome, Row, Tally
 
 from carla_cp.metrics.detection import Curve, Matches, Order, area, curve
 from carla_cp.metrics.intervals import interval, resampled_areas, resamples
 from carla_cp.metrics.protocol import EvaluationProtocol
-from carla_cp.types import FloatArray, IntArray, ObjectClass
+from carla_cp.types import CodecChoice, FloatArray, IntArray, ObjectClass
 
 Figures = dict[str, float | None]
 Ends = dict[str, list[float] | None]
@@ -31,7 +32,8 @@ def rows_of(
     for row, tally, drawn in zip(rows, outcome.tallies, samples, strict=True):
         summary = summarise(row, tally, protocol)
         summary["ap_ci95"] = _ends(drawn)
-        for key, base in (("gain", _without_sharing(rows)), ("loss", _undisturbed(rows, row))):
+        bases = {"gain": _without_sharing(rows), "loss": _undisturbed(rows, row), "to_raw": _whole_features(rows, row)}
+        for key, base in bases.items():
             if base is not None and rows[base] != row:
                 summary[f"ap_{key}"] = _difference(key, outcome.tallies[base], samples[base], tally, drawn, protocol)
         result.append(summary)
@@ -53,6 +55,8 @@ def summarise(row: Row, tally: Tally, protocol: EvaluationProtocol) -> dict[str,
         "noise_on": "others" if row.noise.spares_ego else "all",
         "delay_ticks": row.delay,
         "delay_s": median(ages) / 1e6 if row.delay and ages else 0.0,
+        "loss": row.loss.rate,
+        "cut": row.loss.cut,
         "ap": _precisions(vehicles, protocol.order),
         "ap_by_class": {label.name.lower(): _precisions(found, protocol.order) for label, found in classes.items()},
         "ap_by_distance": {
@@ -63,7 +67,10 @@ def summarise(row: Row, tally: Tally, protocol: EvaluationProtocol) -> dict[str,
         "ap_frame_order": _precisions(vehicles, "frame"),
         "messages": len(sizes),
         "empty": len(tally.message_bytes) - len(sizes),
+        "lost": tally.lost,
         "bytes": {"mean": sum(sizes) / len(sizes) if sizes else 0.0, "max": max(sizes, default=0)},
+        "formula_bytes": _mean(tally.formula_bytes),
+        "request_bytes": _mean(tally.request_bytes),
     }
 
 
@@ -72,12 +79,23 @@ def setting_of(outcome: Outcome, protocol: EvaluationProtocol) -> dict[str, obje
     return {
         "frames": len(outcome.scenes),
         "scenes": len(set(outcome.scenes)),
+        "frame_digest": _digest(outcome),
         "maps": sorted({_map_of(scene) for scene in outcome.scenes} - {""}),
         "agents": {str(agents): frames for agents, frames in sorted(Counter(outcome.agents).items())},
         "skipped": outcome.skipped,
         "noticed": dict(sorted(outcome.noticed.items())),
         "protocol": asdict(protocol),
     }
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _digest(outcome: Outcome) -> str:
+    """Tells one set of frames from another."""
+    text = "\n".join(f"{scene} {number}" for scene, number in zip(outcome.scenes, outcome.numbers, strict=True))
+    return f"{zlib.crc32(text.encode()):08x}"
 
 
 def _map_of(scene: str) -> str:
@@ -123,8 +141,8 @@ def _ends(samples: FloatArray) -> Ends:
 def _difference(
     key: str, base: Tally, base_samples: FloatArray, tally: Tally, samples: FloatArray, protocol: EvaluationProtocol
 ) -> dict[str, Any]:
-    """What a row has more than the base (gain), or less (loss), with the interval of the paired resamples."""
-    sign = 1.0 if key == "gain" else -1.0
+    """What a row has more than the base, as `loss` less, with the interval of the paired resamples."""
+    sign = -1.0 if key == "loss" else 1.0
     here, there = (
         _precisions([found[ObjectClass.VEHICLE] for found in one.matches], protocol.order) for one in (tally, base)
     )
@@ -142,10 +160,28 @@ def _without_sharing(rows: Sequence[Row]) -> int | None:
 
 
 def _undisturbed(rows: Sequence[Row], row: Row) -> int | None:
-    """The same row without noise and delay."""
+    """The same row without noise, delay and loss."""
     clean = [
         index
         for index, other in enumerate(rows)
-        if (other.choice, other.fusion) == (row.choice, row.fusion) and other.noise.kind == "none" and not other.delay
+        if (other.choice, other.fusion) == (row.choice, row.fusion)
+        and other.noise.kind == "none"
+        and not other.delay
+        and not other.loss.rate
     ]
     return clean[0] if clean else None
+
+
+def _whole_features(rows: Sequence[Row], row: Row) -> int | None:
+    """Raw features at their full rate, under the same noise and delay, nothing lost; of codecs without a fusion rule
+    those of the first one."""
+    if row.choice.name == "none":
+        return None
+    raw = [
+        index
+        for index, other in enumerate(rows)
+        if other.choice == CodecChoice("raw", None)
+        and (other.noise, other.delay, other.loss.rate) == (row.noise, row.delay, 0.0)
+        and row.fusion in (None, other.fusion)
+    ]
+    return raw[0] if raw else None

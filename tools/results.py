@@ -27,9 +27,20 @@ from carla_cp.whole import whole_file, write_whole
 TABLE_NOISES = ("none", "gaussian:0.2/0.2", "gaussian:0.4/0.4")
 SHARED = {"none": "none", "late": "late", "early": "early"}  # codecs without a fusion rule
 PUBLISHED = ("max", "attention", "where2comm", "cobevt", "coalign", "v2vnet", "v2xvit")  # rules, in the table's order
-ROW = ("label", "fusion", "noise", "noise_on", "delay_ticks")  # what tells a row from another
-# And an evaluation from another.
-SETTING = ("checkpoint", "frames", "scenes", "maps", "agents", "skipped", "protocol", "seed", "resamples")
+# What tells a row from another, and an evaluation from another.
+ROW = ("label", "fusion", "noise", "noise_on", "delay_ticks", "loss", "cut")
+SETTING = (
+    "checkpoint",
+    "frames",
+    "scenes",
+    "frame_digest",
+    "maps",
+    "agents",
+    "skipped",
+    "protocol",
+    "seed",
+    "resamples",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +68,10 @@ def joined(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def lines_of(result: dict[str, Any]) -> list[Line]:
-    """The ways of sharing of an evaluation, without delay: baselines, rules in the order of their papers, others."""
+    """The ways of sharing of an evaluation, without delay and loss: baselines, rules by their papers' order, others."""
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for row in result["rows"]:
-        if not row["delay_ticks"]:
+        if not row["delay_ticks"] and not row["loss"]:
             found.setdefault(name_of(row), {})[row["noise"]] = row
     order = [*SHARED, *PUBLISHED]
     names = sorted(found, key=lambda name: order.index(name) if name in order else len(order))
@@ -78,7 +89,7 @@ def name_of(row: dict[str, Any]) -> str:
 
 def table(results: Sequence[dict[str, Any]], picture: str, trained: Collection[str] = ()) -> str:
     """RESULTS.md of joined evaluations; `trained` names what has weights: `DETECTOR`, and `DETECTOR/RULE`."""
-    parts = ["# Results", "", *_protocol(results[0]), ""]
+    parts = ["# Results", "", *protocol_lines(results[0]), ""]
     for result in results:
         parts += _section(result, trained)
     parts += _others({result["checkpoint"] for result in results}, trained)
@@ -88,7 +99,7 @@ def table(results: Sequence[dict[str, Any]], picture: str, trained: Collection[s
     return "\n".join(parts)
 
 
-def _protocol(result: dict[str, Any]) -> list[str]:
+def protocol_lines(result: dict[str, Any]) -> list[str]:
     """The protocol in five lines."""
     protocol, agents = result["protocol"], result["agents"]
     half = protocol["range_m"]
@@ -144,7 +155,7 @@ def _section(result: dict[str, Any], trained: Collection[str]) -> list[str]:
         "|---" * (len(heads) + 2) + "|",
     ]
     for line in lines:
-        cells = [_with_interval(line.row(noise), iou) for noise in noises for iou in ("0.5", "0.7")]
+        cells = [with_interval(line.row(noise), iou) for noise in noises for iou in ("0.5", "0.7")]
         size = next(iter(line.rows.values()))["bytes"]["mean"]
         rows.append(f"| {line.name} | {' | '.join(cells)} | {size:,.0f} |")
     known = {line.name for line in lines}
@@ -166,7 +177,7 @@ def _short(noise: str) -> str:
     return "clean" if noise == "none" else noise.removeprefix("gaussian:")
 
 
-def _with_interval(row: dict[str, Any] | None, iou: str) -> str:
+def with_interval(row: dict[str, Any] | None, iou: str) -> str:
     if row is None or row["ap"][iou] is None:
         return "-"
     ends = row["ap_ci95"][iou]
@@ -197,12 +208,12 @@ def _near_and_far(result: dict[str, Any], lines: Sequence[Line]) -> list[str]:
         figures = [row["ap_by_distance"][name]["0.7"] for name in bins]
         figures += [row["ap_by_class"][name]["0.5"] for name in ("cyclist", "pedestrian")]
         cells = ["-" if value is None else f"{value:.3f}" for value in figures]
-        cells += [_change(row, "ap_gain"), _change(noisy, "ap_loss")]
+        cells += [change_of(row, "ap_gain"), change_of(noisy, "ap_loss")]
         rows.append(f"| {line.name} | {' | '.join(cells)} |")
     return [*rows, ""]
 
 
-def _change(row: dict[str, Any] | None, key: str) -> str:
+def change_of(row: dict[str, Any] | None, key: str) -> str:
     change = None if row is None else row.get(key, {}).get("0.7")
     if not change or change["value"] is None:
         return "-"
@@ -212,21 +223,25 @@ def _change(row: dict[str, Any] | None, key: str) -> str:
 
 def _delays(result: dict[str, Any]) -> list[str]:
     """AP@0.7 without noise by the age of partners' data."""
-    ages = sorted({(row["delay_ticks"], row["delay_s"]) for row in result["rows"] if row["noise"] == "none"})
+    ages = sorted({(row["delay_ticks"], row["delay_s"]) for row in result["rows"] if _calm(row)})
     if len(ages) < 2:
         return []
     found: dict[str, dict[int, dict[str, Any]]] = {}
     for row in result["rows"]:
-        if row["noise"] == "none":
+        if _calm(row):
             found.setdefault(name_of(row), {})[row["delay_ticks"]] = row
     rows = [
         f"| shared, clean | {' | '.join(f'AP@0.7, {seconds:g} s old' for _, seconds in ages)} |",
         "|---" * (len(ages) + 1) + "|",
     ]
     for name, by_age in found.items():
-        cells = [_with_interval(by_age.get(0 if name == "none" else ticks), "0.7") for ticks, _ in ages]
+        cells = [with_interval(by_age.get(0 if name == "none" else ticks), "0.7") for ticks, _ in ages]
         rows.append(f"| {name} | {' | '.join(cells)} |")
     return [*rows, ""]
+
+
+def _calm(row: dict[str, Any]) -> bool:
+    return row["noise"] == "none" and not row["loss"]
 
 
 def draw(results: Sequence[dict[str, Any]], path: Path) -> None:

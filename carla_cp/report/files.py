@@ -45,7 +45,7 @@ class StoredEpisode:
 
 def episode_path(out: Path, scenario: str, codec: CodecChoice, seed: int) -> Path:
     """Where an episode's JSON lies under a run's folder."""
-    return out / "episodes" / scenario / codec.label / f"{seed}.json"
+    return out / "episodes" / scenario / codec.folder / f"{seed}.json"
 
 
 def write_episode(path: Path, episode: StoredEpisode) -> None:

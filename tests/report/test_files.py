@@ -59,3 +59,8 @@ def test_the_summary_has_the_contract_s_keys_and_every_episode(tmp_path: Path) -
         *("codec", "budget_bytes", "episodes", "collision_rate", "collision_rate_ci95"),
         *("ap50", "ap70", "bytes_per_message", "driving_score_lb21"),
     }
+
+
+def test_the_folder_of_a_paper_s_own_rate_has_a_name_that_every_system_takes(tmp_path: Path) -> None:
+    path = episode_path(tmp_path, "s", CodecChoice("revqom:paper", None), 0)
+    assert path.parent.name == "revqom-paper@max" and CodecChoice("revqom:paper", None).label == "revqom:paper@max"

@@ -38,7 +38,7 @@ def test_a_whole_evaluation_writes_what_it_prints(
     assert result["agents"] == {"2": 3} and result["protocol"]["name"] == "ours"
     table = (tmp_path / "all.md").read_text()
     assert table.strip() == capsys.readouterr().out.strip()
-    assert "| late | - | - | gaussian:0.4/0.4 |" in table and "`the command`" in table
+    assert "| late | - | - | gaussian:0.4/0.4 | 0 | - |" in table and "`the command`" in table
     assert "| late |" in (tmp_path / "RESULTS.md").read_text() and (tmp_path / "RESULTS.png").is_file()
 
 
@@ -56,25 +56,6 @@ def test_the_result_does_not_depend_on_the_number_of_workers(
         evaluate.run(evaluate.parse([*command, "--codec", "raw", "--noise", "laplace:0.2/0.2"]), "")
         outputs.append(out.read_text())
     assert outputs[0] == outputs[1]
-
-
-def test_rows_are_all_combinations_that_differ() -> None:
-    choices = [evaluate.parse_choice(text) for text in ("none", "late", "raw")]
-    noises = [evaluate.parse_noise(text) for text in ("none", "bias:0.2/0.2")]
-    rows = evaluate.make_rows(choices, [None, "max"], noises, [0, 2])
-    labels = [(row.choice.name, row.fusion, row.noise.kind, row.delay) for row in rows]
-    assert labels[0] == ("none", None, "none", 0)
-    assert [label[0] for label in labels] == ["none"] + ["late"] * 4 + ["raw"] * 8
-    assert len(set(labels)) == len(labels)
-
-
-def test_a_table_takes_every_trained_rule_and_the_usual_noises(checkpoint: Path, tmp_path: Path) -> None:
-    base = [str(tmp_path), "--checkpoint", str(checkpoint), "--out", "x"]
-    rows = evaluate.rows_from(evaluate.parse([*base, "--table", str(tmp_path / "RESULTS.md")]))
-    assert {row.noise.label for row in rows} == {"none", "gaussian:0.2/0.2", "gaussian:0.4/0.4"}
-    assert [row.choice.name for row in rows] == ["none"] + ["late"] * 3 + ["early"] * 3 + ["raw"] * 3
-    plain = evaluate.rows_from(evaluate.parse(base))
-    assert [row.choice.name for row in plain] == ["none", "late", "early", "raw"]
 
 
 def test_frames_are_picked_evenly_from_all_scenes(checkpoint: Path, tmp_path: Path) -> None:
@@ -103,7 +84,6 @@ def test_bad_input_is_named(checkpoint: Path, tmp_path: Path) -> None:
         evaluate.run(evaluate.parse([*base, "--checkpoint", str(checkpoint), "--codec", "oracle"]), "")
     with pytest.raises((evaluate.CodecError, CheckpointError), match="not found"):
         evaluate.run(evaluate.parse([*base, "--checkpoint", str(tmp_path / "no"), "--codec", "none"]), "")
-    assert evaluate.table_rules(Path("opencood:anywhere")) == [None]  # no folder of ours
     with pytest.raises(CheckpointError, match="keeps nothing under"):
         evaluate.run(evaluate.parse([*base, "--checkpoint", str(checkpoint), "--codec", "none", "--score", "0.01"]), "")
 

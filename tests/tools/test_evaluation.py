@@ -13,20 +13,20 @@ import numpy as np
 import pytest
 import torch
 
-from carla_cp.codecs import CodecError, load_codec, parse_choice
-from carla_cp.codecs.infocom import InfocomCodec
-from carla_cp.codecs.raw import RawCodec
-from carla_cp.codecs.revqom import RevqomCodec
+from carla_cp.codecs import parse_choice
 from carla_cp.metrics.protocol import OURS
 from carla_cp.opv2v import read_scene
-from carla_cp.perception.checkpoint import load_detector, load_trainable, save_rule, start_rule
+from carla_cp.perception.checkpoint import load_trainable, save_rule, start_rule
 from carla_cp.types import ObjectClass
-from tests.perception.synthetic import make_frame, write
+from tests.perception.synthetic import write
 from tests.tools.claims import TOOLS, load_tool, save_claimer
 from tests.tools.sleepers import quick_or_slow
 
 evaluation = load_tool("evaluation")
+parts = load_tool("evaluation_parts")
+PacketLoss = load_tool("evaluation_loss").PacketLoss
 parse_noise = load_tool("pose_noise").parse_noise
+NO_LOSS = PacketLoss()
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +41,12 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def make_row(codec: str, noise: str = "none", delay: int = 0, on: str = "all") -> Any:
-    return evaluation.Row(parse_choice(codec), None, parse_noise(noise, on), delay)
+def make_row(codec: str, noise: str = "none", delay: int = 0, on: str = "all", loss: Any = NO_LOSS) -> Any:
+    return parts.Row(parse_choice(codec), None, parse_noise(noise, on), delay, loss)
 
 
 def play(checkpoint: Path, scene: Path, rows: list[Any], frames: tuple[int, ...] = (0, 1, 2), **more: Any) -> Any:
-    return evaluation.run_job(evaluation.Job(read_scene(scene), frames, checkpoint, tuple(rows), **more))
+    return evaluation.run_job(parts.Job(read_scene(scene), frames, checkpoint, tuple(rows), **more))
 
 
 def found_scores(tally: Any) -> list[list[float]]:
@@ -56,7 +56,8 @@ def found_scores(tally: Any) -> list[list[float]]:
 def test_every_row_has_the_same_truth_and_its_own_bytes(checkpoint: Path, scene: Path) -> None:
     rows = [make_row(codec) for codec in ("none", "late@200", "raw")]
     outcome = play(checkpoint, scene, rows)
-    assert outcome.scenes == ["scene"] * 3 and outcome.agents == [2, 2, 2] and outcome.skipped == []
+    assert outcome.scenes == ["scene"] * 3 and outcome.numbers == [0, 1, 2]
+    assert outcome.agents == [2, 2, 2] and outcome.skipped == []
     silent, late, raw = outcome.tallies
     assert silent.message_bytes == [0, 0, 0]
     assert all(0 < size <= 200 for size in late.message_bytes)
@@ -73,16 +74,6 @@ def test_what_rows_share_equals_what_each_computes_alone(checkpoint: Path, scene
     for number, row in enumerate(rows):
         alone = play(checkpoint, scene, [row], (2,))
         assert found_scores(alone.tallies[0]) == found_scores(together.tallies[number])
-
-
-def test_a_message_with_a_believed_pose_is_the_message_that_a_believing_agent_sends(checkpoint: Path) -> None:
-    equipment = evaluation.Equipment(checkpoint, [make_row("late")])
-    detector, codec = equipment.detectors[None], load_codec("late", checkpoint)
-    view = detector.view(make_frame(3).agents[1].sweep)
-    noise = parse_noise("gaussian:0.4/0.4")
-    believing = view.believing(noise.believed(view.sweep.world_from_lidar, 0, "scene", 0, view.sweep.agent))
-    clean, noisy = (codec.decode(codec.encode(one, None, None)) for one in (view, believing))
-    assert evaluation._on_the_wire(clean, believing) == noisy.world_from_agent != clean.world_from_agent
 
 
 def test_silence_knows_neither_noise_nor_delay_and_noise_moves_what_is_shared(checkpoint: Path, scene: Path) -> None:
@@ -125,19 +116,6 @@ def test_a_partner_out_of_range_neither_sends_nor_adds_truth(checkpoint: Path, s
     assert alone < team
 
 
-def test_a_codec_of_bev_features_is_refused_where_the_rule_takes_every_scale(tmp_path: Path) -> None:
-    detector = load_trainable(save_claimer(tmp_path))
-    save_rule(start_rule(detector, "attention"), tmp_path)
-    rows = [replace(make_row(codec), fusion="attention") for codec in ("raw", "infocom")]
-    equipment = object.__new__(evaluation.Equipment)
-    equipment.detectors = {"attention": load_detector(tmp_path, fusion="attention")}
-    equipment.codecs = {"raw": RawCodec(), "infocom": InfocomCodec(), "revqom": RevqomCodec()}
-    for row in rows:
-        equipment.check(row)
-    with pytest.raises(CodecError, match="--codec revqom shares BEV features"):
-        equipment.check(replace(make_row("revqom"), fusion="attention"))
-
-
 def test_rules_of_one_trunk_differ_in_what_they_find(checkpoint: Path, scene: Path, tmp_path: Path) -> None:
     copytree(checkpoint, tmp_path / "c")
     detector = load_trainable(tmp_path / "c")
@@ -160,13 +138,38 @@ def test_a_frame_that_cannot_be_read_is_left_out_and_named(checkpoint: Path, tmp
     assert line.startswith("scene frame ") and broken.name in line
 
 
+def test_where_the_same_bytes_arrive_the_ego_finds_the_same_and_is_not_asked_twice(
+    checkpoint: Path, scene: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    detected: list[str] = []
+    detect = evaluation.FrameRun.detect
+
+    def counted(run: Any, row: Any, *others: Any) -> Any:
+        detected.append(row.choice.label)
+        return detect(run, row, *others)
+
+    monkeypatch.setattr(evaluation.FrameRun, "detect", counted)
+    rows = [make_row(codec) for codec in ("late@200", "late@100000", "late")]
+    small, large, whole = play(checkpoint, scene, rows, (0,)).tallies
+    assert detected == ["late@200", "late@100000"]
+    assert large.matches[0] is whole.matches[0] and large.message_bytes == whole.message_bytes != small.message_bytes
+
+
+def test_lost_packets_cost_what_they_held_and_a_lost_whole_all_of_it(checkpoint: Path, scene: Path) -> None:
+    rows = [make_row("raw"), *(make_row("raw", loss=PacketLoss(rate)) for rate in (1e-9, 1.0)), make_row("none")]
+    clean, lucky, lost, silent = play(checkpoint, scene, rows).tallies
+    assert found_scores(clean) == found_scores(lucky) and clean.lost == lucky.lost == 0
+    assert found_scores(lost) == found_scores(silent) != found_scores(clean)
+    assert lost.lost == 3 and silent.lost == 0 and lost.message_bytes == clean.message_bytes
+
+
 def test_an_interrupt_ends_the_workers_and_waits_for_no_scene(
     tmp_path: Path, scene: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(TOOLS)  # workers take it over
     monkeypatch.setattr(evaluation, "run_job", quick_or_slow)
     done = tmp_path / "done"
-    jobs = [evaluation.Job(read_scene(scene), frames, done, ()) for frames in ((), (0,))]
+    jobs = [parts.Job(read_scene(scene), frames, done, ()) for frames in ((), (0,))]
     run = evaluation.evaluate(jobs, 2)
     assert next(run) == (0, "quick")
     while not done.with_suffix(".begun").exists():

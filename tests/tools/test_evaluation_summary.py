@@ -16,22 +16,25 @@ from tests.metrics.test_detection import car, frame, random_frame
 from tests.tools.claims import load_tool
 
 summary = load_tool("evaluation_summary")
-evaluation = load_tool("evaluation")
+parts = load_tool("evaluation_parts")
+PacketLoss = load_tool("evaluation_loss").PacketLoss
 parse_noise = load_tool("pose_noise").parse_noise
 
 
 def tally_of(frames: list[DetectionFrame], sizes: list[int], ages: list[int] | None = None) -> Any:
     nobody = frame([], [], [])
-    matches = [tuple(match(item, evaluation.THRESHOLDS) for item in (one, nobody, nobody)) for one in frames]
-    return evaluation.Tally(matches, sizes, ages or [0] * len(sizes))
+    matches = [tuple(match(item, parts.THRESHOLDS) for item in (one, nobody, nobody)) for one in frames]
+    return parts.Tally(matches, sizes, ages or [0] * len(sizes))
 
 
 def outcome_of(tallies: list[Any], scenes: list[str]) -> Any:
-    return evaluation.Outcome(tallies, scenes, [2] * len(scenes), ["b frame 3: broken"])
+    found = parts.Outcome(tallies, scenes, [2] * len(scenes), ["b frame 3: broken"])
+    found.numbers = list(range(len(scenes)))
+    return found
 
 
-def row_of(codec: str, noise: str = "none", delay: int = 0, fusion: str | None = None) -> Any:
-    return evaluation.Row(parse_choice(codec), fusion, parse_noise(noise), delay)
+def row_of(codec: str, noise: str = "none", delay: int = 0, fusion: str | None = None, loss: float = 0.0) -> Any:
+    return parts.Row(parse_choice(codec), fusion, parse_noise(noise), delay, PacketLoss(loss))
 
 
 def test_a_row_holds_both_orders_and_the_protocol_s_as_its_ap() -> None:
@@ -93,3 +96,49 @@ def test_the_setting_counts_frames_scenes_agents_and_what_was_skipped() -> None:
 def test_no_frames_give_no_figures() -> None:
     (row,) = summary.rows_of([row_of("none")], outcome_of([tally_of([], [])], []), OURS, 0, 20)
     assert row["ap"]["0.5"] is None and row["ap_ci95"]["0.5"] is None
+
+
+def test_codecs_are_held_against_raw_features_under_the_same_noise() -> None:
+    scenes = [str(number) for number in range(12)]
+    half = [frame([car(0) if n % 2 else car(30)], [0.9], [car(0)]) for n in range(12)]
+    full = [frame([car(0)], [0.9], [car(0)])] * 12
+    noisy = "gaussian:0.2/0.2"
+    rows = [
+        row_of("none"),
+        row_of("late@500"),
+        row_of("late@500", noisy),
+        row_of("raw", fusion="max"),
+        row_of("raw", noisy, fusion="max"),
+        row_of("raw@500", noisy, fusion="attention"),
+    ]
+    outcome = outcome_of([tally_of(frames, []) for frames in (half, half, half, full, half, full)], scenes)
+    none, late, late_noisy, raw, _, alien = summary.rows_of(rows, outcome, OURS, 0, 50)
+    assert not {"ap_to_raw"} & {*none, *raw, *alien}
+    assert late["ap_to_raw"]["0.7"]["value"] == pytest.approx(late["ap"]["0.7"] - 1) and late["ap"]["0.7"] < 1
+    assert late_noisy["ap_to_raw"]["0.7"] == {"value": 0.0, "ci95": [0.0, 0.0]}
+
+
+def test_what_loss_costs_is_held_against_the_same_message_unharmed() -> None:
+    half = [frame([car(0) if n % 2 else car(30)], [0.9], [car(0)]) for n in range(12)]
+    full = [frame([car(0)], [0.9], [car(0)])] * 12
+    outcome = outcome_of([tally_of(full, []), tally_of(half, [])], [str(number) for number in range(12)])
+    outcome.tallies[1].lost = 6
+    _, lossy = summary.rows_of([row_of("late"), row_of("late", loss=0.1)], outcome, OURS, 0, 50)
+    assert lossy["ap_loss"]["0.7"]["value"] == pytest.approx(1 - lossy["ap"]["0.7"])
+    assert (lossy["loss"], lossy["cut"], lossy["lost"]) == (0.1, "parts", 6)
+
+
+def test_formulas_and_requests_have_their_own_figures() -> None:
+    tally = tally_of([frame([], [], [car(0)])], [900])
+    bare = summary.summarise(row_of("late"), tally, OURS)
+    assert bare["formula_bytes"] is None and bare["request_bytes"] is None
+    tally.formula_bytes, tally.request_bytes = [100.0, 200.0], [50]
+    row = summary.summarise(row_of("late"), tally, OURS)
+    assert (row["bytes"]["mean"], row["formula_bytes"], row["request_bytes"]) == (900.0, 150.0, 50.0)
+
+
+def test_other_frames_have_another_digest() -> None:
+    first, second = (outcome_of([], ["a", "a", "b"]) for _ in range(2))
+    assert summary.setting_of(first, OURS) == summary.setting_of(second, OURS)
+    second.numbers[0] = 7
+    assert summary.setting_of(first, OURS)["frame_digest"] != summary.setting_of(second, OURS)["frame_digest"]
