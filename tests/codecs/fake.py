@@ -16,9 +16,9 @@ __all__ = ["POSE", "FakeView", "fake_view", "random_checkpoint"]
 
 
 def random_checkpoint(folder: Path, seed: int = 3) -> Path:
-    """A checkpoint folder of a detector like `mini` with seeded random codec weights; the detector's own are none."""
+    """A checkpoint folder of a detector like `mini` with random codec weights, all of that seed."""
     DetectorConfig().save(folder / "config.json")
-    save_file({"some.weight": torch.arange(4.0)}, folder / "weights.safetensors")
+    save_file({"some.weight": torch.full((4,), float(seed))}, folder / "weights.safetensors")
     for kind in CODECS.values():
         if kind.learned:
             torch.manual_seed(seed)
