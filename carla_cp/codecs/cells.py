@@ -32,10 +32,10 @@ def fill(order: IntArray, columns: int, room: Room, bits: Bits, write: Write) ->
 def morton(cells: IntArray, columns: int) -> IntArray:
     """The same flat cell indices along the Morton (Z-order) curve."""
     rows, places = np.divmod(cells, columns)
-    return np.asarray(cells[np.argsort(_spread(rows) << 1 | _spread(places), kind="stable")])
+    return np.asarray(cells[np.argsort(spread(rows) << 1 | spread(places), kind="stable")])
 
 
-def _spread(values: IntArray) -> IntArray:
+def spread(values: IntArray) -> IntArray:
     """The lowest 16 bits of each value, a zero between any two."""
     spread = values & 0xFFFF
     for shift, mask in ((8, 0x00FF00FF), (4, 0x0F0F0F0F), (2, 0x33333333), (1, 0x55555555)):

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from carla_cp.geometry import relative, transform_boxes, transform_points
 from carla_cp.perception.anchors import AnchorHead
 from carla_cp.perception.backbone import Backbone, Merge, lay_channels_last
+from carla_cp.perception.certainty import sigmas_of_boxes
 from carla_cp.perception.config import DetectorConfig
 from carla_cp.perception.encoders import make_encoder
 from carla_cp.perception.fusion import (
@@ -30,6 +32,7 @@ from carla_cp.perception.fusion import (
 )
 from carla_cp.perception.fusion.team import side_by_side
 from carla_cp.perception.head import HEAT_BIAS, DetectionHead, Head, RawHeads, suppress
+from carla_cp.perception.joining import gather, join
 from carla_cp.perception.pillars import PillarPoints, on_own_body
 from carla_cp.perception.view import View
 from carla_cp.types import Detections, FloatArray, PointArray, Shared, Stage, Sweep
@@ -167,12 +170,13 @@ class Detector(nn.Module):
         return self._beyond_body(self.head.decode(self.raw_heads(fused[None])))
 
     def _beyond_body(self, found: Detections) -> Detections:
+        return found.take(self._is_beyond_body(found))
+
+    def _is_beyond_body(self, found: Detections) -> npt.NDArray[np.bool_]:
         """Partners see the ego's own vehicle, which is no object to it; and boxes must have their centre in range."""
         half = (self.config.grid.half_length_m, self.config.grid.half_width_m)
         keep = (np.abs(found.boxes[:, :2]) <= half).all(axis=1)
-        if not self.counts_itself:
-            keep &= ~on_own_body(found.boxes, self.config)
-        return Detections(found.boxes[keep], found.scores[keep], found.labels[keep])
+        return np.asarray(keep if self.counts_itself else keep & ~on_own_body(found.boxes, self.config))
 
     def _merge_points(self, ego: View, shared: Sequence[Shared]) -> PointArray:
         return np.concatenate([ego.points, *(self._moved_points(ego, item) for item in shared)])
@@ -262,15 +266,30 @@ class Detector(nn.Module):
         return (config.bev_channels, grid.rows, grid.columns)
 
     def _merge_boxes(self, ego: View, found: Detections, shared: Sequence[Shared]) -> Detections:
-        boxes, scores, labels = [found.boxes], [found.scores], [found.labels]
-        for item in shared:
-            if item.detections is None:
-                raise ValueError(f"boxes of {item.sender} are missing")
-            boxes.append(transform_boxes(_ego_from(ego, item), item.detections.boxes))
-            scores.append(item.detections.scores)
-            labels.append(item.detections.labels)
-        merged = Detections(np.concatenate(boxes), np.concatenate(scores), np.concatenate(labels))
-        return suppress(self._beyond_body(merged), self.config)
+        """Joined by covariance where every sender tells how sure it is of its boxes, else the best of those there."""
+        sets = [replace(found, sigmas=sigmas_of_boxes(found)), *map(_boxes_of, shared)]
+        if any(each.sigmas is None for each in sets):
+            return self._best_boxes(ego, found, shared)
+        config = self.config
+        most = config.max_boxes * len(config.classes)
+        poses = [np.eye(4), *(_ego_from(ego, item) for item in shared)]
+        boxes = gather(poses, [each.take(np.arange(min(len(each.scores), most))) for each in sets])
+        boxes = boxes.take(self._is_beyond_body(boxes.found))
+        return join(boxes, len(config.classes), config.max_boxes, config.nms_iou)
+
+    def _best_boxes(self, ego: View, found: Detections, shared: Sequence[Shared]) -> Detections:
+        """What NMS leaves of all boxes, where their senders believe to be."""
+        moved = [
+            replace(boxes, boxes=transform_boxes(_ego_from(ego, item), boxes.boxes))
+            for item, boxes in ((item, _boxes_of(item)) for item in shared)
+        ]
+        return suppress(self._beyond_body(Detections.joined([found, *moved])), self.config)
+
+
+def _boxes_of(item: Shared) -> Detections:
+    if item.detections is None:
+        raise ValueError(f"boxes of {item.sender} are missing")
+    return item.detections
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -126,7 +126,7 @@ class OpencoodDetector(Detector):
             raise ValueError("this model was trained for late fusion; share boxes, with codec late")
         found = self.detect(ego, points) if points else ego.boxes
         boxes = [item for item in shared if item.stage is Stage.BOXES]
-        return found if not boxes else self._merge_boxes(ego, found, boxes)
+        return found if not boxes else self._best_boxes(ego, found, boxes)
 
     @torch.no_grad()
     def detect(self, ego: View, heard: Sequence[Shared]) -> Detections:
