@@ -24,6 +24,7 @@ from carla_cp.codecs.plugins import with_plugins
 from carla_cp.codecs.raw import RawCodec
 from carla_cp.codecs.revqom import RevqomCodec
 from carla_cp.codecs.weights import codec_path, detector_fingerprint, load_weights
+from carla_cp.codecs.where2comm import Where2commCodec
 from carla_cp.perception.config import CONFIG, load_config
 from carla_cp.perception.opencood_model import PREFIX, opencood_config
 from carla_cp.types import CodecChoice, Stage
@@ -35,6 +36,7 @@ _OURS: dict[str, type[Codec[Any]]] = {
     "oracle": OracleCodec,
     "late": LateCodec,
     "raw": RawCodec,
+    "where2comm": Where2commCodec,
     "early": EarlyCodec,
     "revqom": RevqomCodec,
     "infocom": InfocomCodec,

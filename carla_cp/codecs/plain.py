@@ -114,10 +114,11 @@ class PlainStage:
     def some(self, order: IntArray, room: Room) -> list[bytes]:
         """As many cells as fit, of flat indices by falling use; each packet holds a stretch of the Morton curve."""
         size = self.size + self.index_type.itemsize
-        each, count = self._each(room, len(order), size), len(order)
+        each, count = self._each(room, 1, size), len(order)
         if room.total is not None:
             full, rest = divmod(room.total, HEADER_BYTES + self.head + each * size)
             count = min(count, full * each + max(rest - HEADER_BYTES - self.head, 0) // size)
+        each = self._each(room, count, size)
         curve = morton(order[:count], self.columns)
         return [self._listed(np.sort(curve[start : start + each])) for start in range(0, count, each)]
 

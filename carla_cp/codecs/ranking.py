@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import reduce
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
@@ -31,7 +32,17 @@ def widened(maps: torch.Tensor, reach: int) -> torch.Tensor:
     return reduce(torch.maximum, [rows[:, :, shift : shift + width] for shift in range(2 * reach + 1)])
 
 
-def rank(heat: torch.Tensor) -> IntArray:
-    """Cells (flat indices in row order) of a heat map (classes, cells, cells), the most useful first."""
-    score = usefulness(heat[None]).flatten().cpu().numpy()
-    return np.asarray(np.argsort(-score, kind="stable"), np.int64)
+def rank(heat: torch.Tensor, demand: npt.NDArray[np.float32] | None = None) -> IntArray:
+    """Cells (flat indices in row order) of a heat map (classes, cells, cells), the most useful first.
+
+    `demand` (cells, cells) in (0, 1] is how much the receiver wants each (`requests.wanted`).
+    """
+    score = usefulness(heat[None])[0]
+    if demand is not None:
+        score = score * torch.from_numpy(demand).to(score)
+    return falling(score)
+
+
+def falling(score: torch.Tensor) -> IntArray:
+    """The flat indices of a map of scores, the highest first; equal ones in row order."""
+    return np.asarray(np.argsort(-score.flatten().cpu().numpy(), kind="stable"), np.int64)
