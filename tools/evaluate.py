@@ -5,7 +5,8 @@ Each agent but the ego encodes its view to bytes; what the ego decodes of those 
 same for all rows: with the protocol `ours` the objects with at least one return at any agent, centre in the ego's grid,
 without the ego, scores ordered globally. Without --codec: none, late, early, raw; with --table besides every fusion
 rule that the checkpoint holds, and the noises none, gaussian:0.2/0.2 and gaussian:0.4/0.4. Codecs that share no
-features take no fusion rule: one row.
+features take no fusion rule: one row. Where a codec has receivers ask, the ego's request of a frame is answered within
+the same frame: two rounds, as in Where2comm's paper; its bytes stand apart from those of messages.
 With --rate-curve: every codec that can be loaded at 250 bytes to 16 KB and without a budget, and at its paper's own
 rate; tools/rate_curve.py joins such results over the same frames.
 """

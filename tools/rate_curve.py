@@ -60,6 +60,7 @@ def table(result: dict[str, Any], picture: str) -> str:
         *protocol_lines(result),
         "6. Bytes: of whole messages that decode, headers and positions included, mean and maximum over those sent."
         " Beside them, what the paper's own formula charges for the same content.",
+        *_requests(result),
         "",
         *_too_few(result),
         f"![AP against mean bytes per message]({picture})",
@@ -74,6 +75,15 @@ def table(result: dict[str, Any], picture: str) -> str:
     ]
     parts += [text for made in dict.fromkeys(result["made"]) for text in (made, "")]
     return "\n".join(parts)
+
+
+def _requests(result: dict[str, Any]) -> list[str]:
+    if not any(row["request_bytes"] for row in result["rows"]):
+        return []
+    return [
+        "7. Requests: the ego's of a frame is answered within the same frame, two rounds as in Where2comm's paper; its"
+        " bytes have a column of their own."
+    ]
 
 
 def _too_few(result: dict[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The picture of a rate curve: AP against mean bytes per message, a line per codec, named where it ends."""
+"""The picture of a rate curve: AP against mean bytes per message, a line per codec, named where it begins."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, NullLocator
 from rate_rows import Curve, curves_of
 
 from carla_cp.report.plots import PALETTE, STYLE
@@ -18,7 +18,9 @@ from carla_cp.whole import whole_file
 
 GREY, DARK = "#8a8f98", "#1d2330"
 MARKS = "osD^vP*X"  # beside colour, for who cannot tell two colours apart
-LABEL_GAP = 0.052  # of the panel's height
+LABEL_GAP = 0.05  # of the panel's height
+NAMES = 0.24  # of its width, for names
+TICKS = (250, 500, 1000, 2000, 4000, 8000, 16_000, 64_000, 256_000, 1_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,16 @@ class Look:
 
     colour: str
     mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where a line begins, and whose it is."""
+
+    size: float  # [B]
+    ap: float
+    name: str
+    colour: str
 
 
 def draw_curve(result: dict[str, Any], path: Path) -> None:
@@ -56,22 +68,23 @@ def _panel(axes: Axes, curves: Sequence[Curve], looks: dict[str, Look], iou: str
     axes.set_xscale("log")
     axes.set_xlabel("mean bytes per message, headers and positions included")
     axes.set_title(f"AP@{iou}, vehicles", loc="left")
-    ends: list[tuple[float, float, str, str]] = []
-    for curve in curves:
-        if curve.name in looks:
-            ends += _line(axes, curve, looks[curve.name], iou)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    starts = [start for curve in curves if curve.name in looks for start in _line(axes, curve, looks[curve.name], iou)]
     for curve in curves:
         if curve.name in ("none", "raw"):
-            ends += _level(axes, curve, iou)
+            _level(axes, curve, iou)
     axes.margins(y=0.06)
     axes.autoscale_view()
-    _name(axes, ends)
+    low, high = axes.get_xlim()
+    if starts:
+        axes.set_xlim(low * (low / high) ** (NAMES / (1 - NAMES)), high)
+    axes.set_xticks([size for size in TICKS if low <= size <= high])
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value).strip()))
+    axes.xaxis.set_minor_locator(NullLocator())
+    _name(axes, starts)
 
 
-def _line(axes: Axes, curve: Curve, look: Look, iou: str) -> list[tuple[float, float, str, str]]:
-    """Draws one codec; its last point with its name and colour."""
+def _line(axes: Axes, curve: Curve, look: Look, iou: str) -> list[Start]:
+    """Draws one codec; where its line begins, if it has one."""
     whole = curve.name == "raw"  # at full rate it is a level, far to the right
     rows = [
         row
@@ -87,8 +100,8 @@ def _line(axes: Axes, curve: Curve, look: Look, iou: str) -> list[tuple[float, f
     bands = sorted((row["bytes"]["mean"], *row["ap_ci95"][iou]) for row in rows if row["ap_ci95"][iou])
     if bands:
         sizes, low, high = zip(*bands, strict=True)
-        axes.fill_between(sizes, low, high, color=look.colour, alpha=0.08, linewidth=0)
-    return [(*points[-1], curve.name, look.colour)]
+        axes.fill_between(sizes, low, high, color=look.colour, alpha=0.06, linewidth=0)
+    return [Start(*points[0], curve.name, look.colour)]
 
 
 def _paper(axes: Axes, row: dict[str, Any], look: Look, iou: str) -> None:
@@ -102,44 +115,57 @@ def _paper(axes: Axes, row: dict[str, Any], look: Look, iou: str) -> None:
     axes.plot(real, value, "|", markersize=9, markeredgewidth=1.6, color=look.colour)
 
 
-def _level(axes: Axes, curve: Curve, iou: str) -> list[tuple[float, float, str, str]]:
-    """A baseline as a horizontal line: nothing shared, or whole features."""
+def _level(axes: Axes, curve: Curve, iou: str) -> None:
+    """A baseline as a horizontal line, named at its right end: nothing shared, or whole features."""
     row = next((item for item in curve.rows if item["budget_bytes"] is None and item["ap"][iou] is not None), None)
     if row is None:
-        return []
+        return
     value, colour = row["ap"][iou], GREY if curve.name == "none" else DARK
     axes.axhline(value, color=colour, linestyle="--", linewidth=1.2)
-    size = row["bytes"]["mean"]
-    name = "none: ego alone" if curve.name == "none" else f"raw, whole: {_short(size)}B"
-    return [(axes.get_xlim()[1], value, name, colour)]
+    name = "none:\nego alone" if curve.name == "none" else f"raw, whole:\n{_short(row['bytes']['mean'])}B"
+    where = axes.get_yaxis_transform()
+    axes.text(1.01, value, name, transform=where, color=colour, fontsize=9, va="center")
 
 
-def _name(axes: Axes, ends: Sequence[tuple[float, float, str, str]]) -> None:
-    """Names beside the panel at the height of what they name, apart from each other, with a thin line to it."""
+def _name(axes: Axes, starts: Sequence[Start]) -> None:
+    """Names left of where the lines begin, at their height but apart from each other, with a thin line to each."""
     bottom, top = axes.get_ylim()
-    right = axes.get_xlim()[1]
-    axes.set_xlim(axes.get_xlim())
     axes.set_ylim(bottom, top)
     gap = LABEL_GAP * (top - bottom)
-    heights: list[float] = []
-    for _, value, _, _ in (ordered := sorted(ends, key=lambda end: end[1])):
-        heights.append(max(value, heights[-1] + gap) if heights else value)
-    over = max(0.0, heights[-1] - top) if heights else 0.0
-    for index in range(len(heights) - 1, -1, -1):  # push down what stands out at the top
-        limit = top if index == len(heights) - 1 else heights[index + 1] - gap
-        heights[index] = min(heights[index], limit) if over else heights[index]
-    for (x, value, name, colour), height in zip(ordered, heights, strict=True):
+    ordered = sorted(starts, key=lambda start: start.ap)
+    heights = spread([start.ap for start in ordered], gap, bottom + gap / 2, top - gap / 2)
+    for start, height in zip(ordered, heights, strict=True):
         axes.annotate(
-            name,
-            xy=(min(x, right), value),
-            xytext=(1.03, (height - bottom) / (top - bottom)),
+            start.name,
+            xy=(start.size, start.ap),
+            xytext=(NAMES - 0.05, (height - bottom) / (top - bottom)),
             textcoords="axes fraction",
-            color=colour,
+            color=start.colour,
             fontsize=9,
+            ha="right",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
             va="center",
-            annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.6, "alpha": 0.5, "shrinkA": 1, "shrinkB": 3},
+            arrowprops={"arrowstyle": "-", "color": start.colour, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 3},
         )
+
+
+def spread(heights: Sequence[float], gap: float, bottom: float, top: float) -> list[float]:
+    """Rising heights moved apart by at least `gap`, from the middle of each crowd, within the bounds if they fit."""
+    groups: list[list[float]] = []
+    for height in heights:
+        groups.append([height])
+        while len(groups) > 1 and _low(groups[-1], gap, bottom, top) < _low(groups[-2], gap, bottom, top) + gap * len(
+            groups[-2]
+        ):
+            last = groups.pop()
+            groups[-1] = groups[-1] + last
+    return [_low(group, gap, bottom, top) + gap * place for group in groups for place in range(len(group))]
+
+
+def _low(group: Sequence[float], gap: float, bottom: float, top: float) -> float:
+    """Where the lowest of a crowd stands so that the crowd is centred on what it names."""
+    reach = gap * (len(group) - 1)
+    return max(bottom, min(sum(group) / len(group) - reach / 2, top - reach))
 
 
 def _short(value: float) -> str:

@@ -80,4 +80,8 @@ def change(row: dict[str, Any] | None, iou: str, key: str = "ap_to_raw") -> str:
     if not difference or difference["value"] is None:
         return "-"
     ends = difference["ci95"]
-    return f"{difference['value']:+.3f}" + ("" if ends is None else f" [{ends[0]:+.3f}, {ends[1]:+.3f}]")
+    return _signed(difference["value"]) + ("" if ends is None else f" [{_signed(ends[0])}, {_signed(ends[1])}]")
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 3) + 0.0:+.3f}"  # a zero is no loss

@@ -36,4 +36,5 @@ def test_points_are_found_by_noise_and_budget() -> None:
 def test_a_change_has_its_sign_and_its_interval() -> None:
     curve = rate_rows.curves_of(some())[2]
     assert rate_rows.change(curve.rows[0], "0.7") == "-0.020 [-0.250, +0.250]"
+    assert rate_rows.change(row("late@250", 0.5, to_raw=-0.0001), "0.7").startswith("+0.000")
     assert rate_rows.change(None, "0.7") == rate_rows.change(row("late@250", 0.5), "0.7") == "-"
