@@ -1,0 +1,67 @@
+"""The networks of dense_sparse."""
+
+from __future__ import annotations
+
+import torch
+
+from carla_cp.codecs.dense_sparse_net import CoarseNet, DenseSparseConfig, SimVq, WorthNet
+
+
+def codes() -> SimVq:
+    torch.manual_seed(1)
+    return SimVq(3, 16, 8, 5)
+
+
+def test_search_finds_the_nearest_code_of_each_residual() -> None:
+    quantiser, vectors = codes(), torch.randn(40, 5)
+    with torch.no_grad():
+        indices, left = quantiser.search(vectors, 3)
+        books = quantiser.books()
+    for row, vector in enumerate(vectors):
+        residual = vector
+        for stage in range(3):
+            distances = [float((residual - code).square().sum()) for code in books[stage]]
+            place = min(range(16), key=distances.__getitem__)
+            assert int(indices[stage, row]) == place
+            residual = residual - books[stage, place]
+            assert abs(float(left[stage, row]) - distances[place]) < 1e-4
+
+
+def test_look_up_adds_as_many_codes_as_each_cell_has_stages() -> None:
+    quantiser = codes()
+    indices, depth = torch.randint(0, 16, (3, 20)), torch.arange(20) % 4
+    with torch.no_grad():
+        sums, books = quantiser.look_up(indices, depth), quantiser.books()
+    for row in range(20):
+        expected = sum((books[stage, indices[stage, row]] for stage in range(int(depth[row]))), torch.zeros(5))
+        assert torch.allclose(sums[row], expected, atol=1e-6)
+
+
+def test_one_map_moves_all_codes_and_the_frozen_ones_stay() -> None:
+    quantiser = codes()
+    torch.autograd.backward(quantiser.books()[0, 0].sum())
+    assert quantiser.maps.grad is not None
+    with torch.no_grad():
+        before = quantiser.books()[0]
+        quantiser.maps.sub_(quantiser.maps.grad)
+        assert int((quantiser.books()[0] != before).any(1).sum()) == 16
+    assert [name for name, _ in quantiser.named_parameters()] == ["maps"]
+
+
+def test_an_untrained_worth_is_the_prior_and_never_negative() -> None:
+    worth = WorthNet(DenseSparseConfig())
+    useful = torch.rand(2, 8, 8)
+    with torch.no_grad():
+        assert torch.allclose(worth(torch.rand(2, 64, 8, 8), useful), useful + 0.01)
+        list(worth.parameters())[-1].sub_(100)
+        assert bool((worth(torch.rand(2, 64, 8, 8), useful * 0) > 0).all())
+
+
+def test_the_coarse_grid_pools_four_by_four_and_covers_all_cells() -> None:
+    net = CoarseNet(DenseSparseConfig())
+    with torch.no_grad():
+        shrunk = net.shrink(torch.rand(2, 64, 16, 24))
+        features, useful = net.expand(shrunk)
+    assert tuple(shrunk.shape) == (2, 24, 4, 6)
+    assert tuple(features.shape) == (2, 64, 16, 24) and tuple(useful.shape) == (2, 16, 24)
+    assert bool((features >= 0).all())
