@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from batches import Batch
 from torch import Tensor
 
+from carla_cp.codecs.taps import spread
+from carla_cp.codecs.where2comm import selection
 from carla_cp.perception.detector import Detector
 from carla_cp.perception.fusion import Member, Team, ego_member, warp
 from carla_cp.perception.fusion.coalign import CoalignFusion, box_errors, spread_loss
@@ -36,12 +39,51 @@ def stages(trunk: Detector, batch: Batch) -> Stages:
             heat = trunk.heat_from_bev(bev).amax(dim=1).float()
         maps = tuple(value.float() for value in (*scales, bev))
         senders = batch.senders
-        masks = [batch.valid]
-        for stride in trunk.config.strides[1:]:
-            masks.append(torch.nn.functional.max_pool2d(masks[-1][:, None].float(), stride)[:, 0] > 0)
-        valid = (*masks, batch.valid)
+        valid = _of_all_maps(batch.valid, trunk)
         moved = tuple(warp(values[senders], mask, batch.theta) for values, mask in zip(maps, valid, strict=True))
     return Stages(maps, heat, valid, moved)
+
+
+def _of_all_maps(valid: Tensor, detector: Detector) -> tuple[Tensor, ...]:
+    """Validity (senders, H, W) of the first scale, for every scale and the BEV feature."""
+    masks = [valid]
+    for stride in detector.config.strides[1:]:
+        masks.append(torch.nn.functional.max_pool2d(masks[-1][:, None].float(), stride)[:, 0] > 0)
+    return (*masks, valid)
+
+
+@torch.no_grad()
+def partly_sent(detector: Detector, found: Stages, batch: Batch, rng: np.random.Generator) -> Stages:
+    """The same where each sender sends a share of its first scale's cells, drawn from U(0, 1): the most confident ones.
+
+    As Where2comm is trained. Receivers compute what comes behind from what they got, heat included.
+    """
+    first, senders = found.maps[0], batch.senders
+    sent = torch.stack([_most_confident(found.heat[view], first.shape[2:], rng.random()) for view in senders])
+    with torch.autocast(detector.device.type, dtype=torch.bfloat16):
+        scales = detector.backbone.scales(first[senders] * sent[:, None])
+        bev = detector.backbone.merge(scales)
+        heat = detector.heat_from_bev(bev).amax(dim=1).float()
+    valid = _of_all_maps(found.valid[0] & sent, detector)
+    theirs = tuple(values.float() for values in (*scales, bev))
+    moved = tuple(warp(values, mask, batch.theta) for values, mask in zip(theirs, valid, strict=True))
+    maps = tuple(_replaced(all_, senders, some) for all_, some in zip(found.maps, theirs, strict=True))
+    return Stages(maps, _replaced(found.heat, senders, heat), valid, moved)
+
+
+def _replaced(values: Tensor, places: list[int], others: Tensor) -> Tensor:
+    result = values.clone()
+    result[places] = others
+    return result
+
+
+def _most_confident(heat: Tensor, shape: torch.Size, share: float) -> Tensor:
+    """The mask (H, W) of this share of the cells, at least one, by a view's heat (rows, columns)."""
+    rows, columns = shape
+    matters = spread(selection(heat[None], None)[None], rows, columns)[0].flatten()
+    sent = torch.zeros_like(matters, dtype=torch.bool)
+    sent[matters.topk(max(round(share * len(matters)), 1)).indices] = True
+    return sent.view(rows, columns)
 
 
 def teams_of(detector: Detector, found: Stages, batch: Batch) -> list[tuple[Team, ...]]:

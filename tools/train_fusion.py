@@ -17,9 +17,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from batches import Batch, Batches, load_ahead
-from fusion_lessons import Stages, losses, stages, uncertainty_loss
+from fusion_lessons import Stages, losses, partly_sent, stages, uncertainty_loss
 from recipes import FUSION, Recipe
 from torch import nn
 from training import (
@@ -46,6 +47,7 @@ from carla_cp.perception.config import CheckpointError
 from carla_cp.perception.detector import Detector
 from carla_cp.perception.fusion import RULES
 from carla_cp.perception.fusion.coalign import CoalignFusion
+from carla_cp.perception.fusion.where2comm import Where2commFusion
 
 IOU = 0.7  # of the validation
 
@@ -68,6 +70,8 @@ class RuleTraining:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.learning.train()
+        if isinstance(self.detector.fusion, Where2commFusion):
+            found = partly_sent(self.detector, found, batch, np.random.default_rng([ranks.rank, number]))
         with torch.autocast(self.detector.device.type, dtype=torch.bfloat16):
             heat, boxes = losses(self.detector, found, batch)
             total = heat + self.recipe.box_weight * boxes

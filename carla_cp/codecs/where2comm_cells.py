@@ -74,7 +74,7 @@ class CellCoder(nn.Module):
     def steps(self, precision: int) -> Tensor:
         """(channels,): their geometric mean is fixed, and with it, nearly, what cells cost."""
         factors: Tensor = torch.exp(HURRY * (self.shares - self.shares.mean()))
-        return STEP * 2**precision * factors
+        return STEP * float(1 << precision) * factors
 
     def tables(self) -> Tables:
         """As the buffers have them."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import fusion_lessons
+import numpy as np
 import pytest
 import torch
 import train_fusion
 from training import Ranks
 
+from carla_cp.codecs.where2comm import selection
 from carla_cp.perception.checkpoint import load_detector, load_trainable, save_detector, start_rule
 from carla_cp.perception.config import DetectorConfig
 from carla_cp.perception.detector import Detector
@@ -58,3 +60,31 @@ def test_coalign_learns_how_wrong_boxes_are(checkpoint: Path) -> None:
     with torch.no_grad():
         after = fusion_lessons.uncertainty_loss(rule.detector, rule.detector.fusion, found, batch)
     assert float(after) < float(before)
+
+
+def test_where2comm_learns_from_a_random_share_of_the_most_confident_cells(checkpoint: Path) -> None:
+    batch = one_batch(2, 5)
+    found = fusion_lessons.stages(load_detector(checkpoint), batch)
+    rule = start_rule(load_trainable(checkpoint), "where2comm").eval().requires_grad_(False)
+    part = fusion_lessons.partly_sent(rule, found, batch, np.random.default_rng([0, 1]))
+    again = fusion_lessons.partly_sent(rule, found, batch, np.random.default_rng([0, 1]))
+    shares, draws = [], np.random.default_rng([0, 1])
+    for place, view in enumerate(batch.senders):
+        sent = part.maps[0][view].any(dim=0)
+        share = draws.random()
+        shares.append(share)
+        score = selection(found.heat[view][None], None)
+        kept = score >= score.flatten().sort(descending=True).values[round(share * score.numel()) - 1]
+        assert not sent[~kept].any() and int(sent.sum()) <= round(share * score.numel())
+        assert sent.any() and not part.valid[0][place][~kept].any()
+        assert torch.equal(part.maps[0][view], found.maps[0][view] * sent)
+        scales = rule.backbone.scales(part.maps[0][view][None])
+        torch.testing.assert_close(part.maps[2][view], scales[2][0], rtol=0.1, atol=0.1)
+        heat = rule.heat_from_bev(rule.backbone.merge(scales))[0].amax(dim=0)
+        torch.testing.assert_close(part.heat[view], heat, rtol=0.05, atol=0.02)
+        expected = warp(part.maps[1][view][None], part.valid[1][place][None], batch.theta[place][None])
+        torch.testing.assert_close(part.moved[1][0][place], expected[0][0])
+    assert max(shares) - min(shares) > 0.1
+    for ego in batch.egos:
+        assert all(torch.equal(new[ego], old[ego]) for new, old in zip(part.maps, found.maps, strict=True))
+    assert all(torch.equal(one, other) for one, other in zip(part.maps, again.maps, strict=True))
