@@ -241,7 +241,8 @@ class Cooperation:
     def settled(self, last: bool) -> tuple[Transmission, ...]:
         """The transmissions whose fate was decided since the last call; at the last tick also those on their way.
 
-        Of these, what would have arrived comes too late; what was lost or empty is that.
+        Of these, what would have arrived comes too late; what was lost or empty is that. Messages to the ego come
+        first, then its requests.
         """
         settled, self._settled = self._settled, []
         if last:
@@ -249,4 +250,4 @@ class Cooperation:
             settled += [
                 replace(item, outcome=Outcome.LATE) if item.outcome is Outcome.DELIVERED else item for item in waiting
             ]
-        return tuple(settled)
+        return tuple(sorted(settled, key=lambda item: item.receiver != self._ego))

@@ -123,6 +123,7 @@ def drive(
             team.capture(sweeps, (), Stopwatch())
             team.fuse(capture + 50_000, Stopwatch())
             settled += team.settled(last=capture == 300_000)
+    assert settled[0].receiver == scenario.ego.rolename  # whom recordings are read by
     requests = [item for item in settled if item.sender == scenario.ego.rolename]
     heard = sorted(codec.heard) if isinstance(codec, Asker) else []
     return Asked(heard, requests, [item for item in settled if item not in requests])
