@@ -1,14 +1,14 @@
-"""Points as bytes."""
+"""Points as messages."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from carla_cp.codecs.bitstream import PayloadError
-from carla_cp.codecs.early import STEP_M, EarlyCodec, lattice, read_bits, write_bits
+from carla_cp.codecs.base import PACKET_BYTES
+from carla_cp.codecs.bitstream import PayloadError, cut
+from carla_cp.codecs.early import STEP_M, EarlyCodec, EarlySymbols, lattice, write
+from carla_cp.codecs.octree import codes_of
 from carla_cp.types import PointArray
 from tests.codecs.fake import FakeView, fake_view
 
@@ -20,30 +20,11 @@ def decoded(view: FakeView, budget: int | None) -> PointArray:
     return points
 
 
-def plain_bits(values: list[int]) -> str:
-    return "".join(format(value, "b")[1:] for value in values if value)
-
-
-@given(st.lists(st.integers(0, 2**28 - 1), max_size=50))
-def test_bits_match_the_plain_twin_and_come_back(values: list[int]) -> None:
-    array = np.array(values, np.int64)
-    lengths = np.array([value.bit_length() for value in values], np.int64)
-    data = write_bits(array, lengths)
-    text = plain_bits(values)
-    assert data == int((text + "0" * (-len(text) % 8)) or "0", 2).to_bytes((len(text) + 7) // 8, "big")
-    assert read_bits(data, lengths).tolist() == values
-
-
-def test_bits_of_another_length_are_refused() -> None:
-    with pytest.raises(PayloadError):
-        read_bits(b"abc", np.array([3]))
-
-
 def test_every_point_in_range_has_its_lattice_point_and_intensity() -> None:
     view = fake_view()
     points = decoded(view, None)
-    keys, first = lattice(view.points)
-    assert len(points) == len(keys) == len({tuple(row) for row in points[:, :3].tolist()})
+    codes, first = lattice(view.points)
+    assert len(points) == len(codes) == len({tuple(row) for row in points[:, :3].tolist()})
     assert np.abs(points[:, :3] - view.points[first, :3]).max() <= STEP_M / 2 + 1e-4
     assert np.abs(points[:, 3] - view.points[first, 3]).max() < 0.01
 
@@ -55,12 +36,52 @@ def test_points_out_of_the_lattice_are_left_out() -> None:
 
 def test_under_a_budget_what_stands_above_the_road_goes_first() -> None:
     view = fake_view()
-    points = decoded(view, 1000)
-    assert (points[:, 2] > 0.15).all()
-    assert len(points) > 300
-    everything = decoded(view, 6000)
-    assert (everything[:, 2] < 0.15).any()
+    points = decoded(view, 700)
+    assert (points[:, 2] > 0.15).all() and len(points) > 300
+    assert (decoded(view, 6000)[:, 2] < 0.15).any()
 
 
 def test_a_budget_is_used_up() -> None:
-    assert len(EarlyCodec().encode(fake_view(), 2000)) > 1960
+    assert len(EarlyCodec().encode(fake_view(), 2000)) > 1880
+
+
+def test_a_lost_packet_costs_its_region_only() -> None:
+    codec, view = EarlyCodec(), fake_view()
+    packets = cut(codec.encode(view, None))
+    assert len(packets) > 2 and max(map(len, packets)) <= PACKET_BYTES
+    whole = {tuple(row) for row in decoded(view, None).tolist()}
+    lost = 0
+    for index in range(len(packets)):
+        rest = codec.decode(b"".join(packets[:index] + packets[index + 1 :])).points
+        assert rest is not None
+        assert {tuple(row) for row in rest.tolist()} < whole
+        lost += len(whole) - len(rest)
+    assert lost == len(whole)
+
+
+def test_the_formula_charges_sixteen_bytes_a_point() -> None:
+    codec = EarlyCodec()
+    _, symbols = codec.parse(codec.encode(fake_view(), None))
+    assert codec.formula_bytes(symbols) == 16 * len(symbols.codes)
+
+
+def test_packets_of_two_sweeps_are_refused() -> None:
+    codes = codes_of(np.array([[1, 2, 3]]))
+    with pytest.raises(PayloadError, match="several sweeps"):
+        EarlyCodec().join(iter([EarlySymbols(codes, 19, 40), EarlySymbols(codes, 20, 40)]))
+
+
+def test_a_flood_is_refused() -> None:
+    codec, codes = EarlyCodec(), codes_of(np.array([[1, 2, 3]]))
+    with pytest.raises(PayloadError, match="no sweep"):
+        codec.join(EarlySymbols(codes, 19, 40) for _ in range(200))
+    many = EarlySymbols(np.arange(1 << 15), 19, 40)
+    with pytest.raises(PayloadError, match="no sweep"):
+        codec.join(many for _ in range(5))
+
+
+def test_unknown_tables_are_refused() -> None:
+    body = write(EarlySymbols(codes_of(np.array([[1, 2, 3]])), 19, 40), 1)
+    assert EarlyCodec().read(body).codes.tolist() == codes_of(np.array([[1, 2, 3]])).tolist()
+    with pytest.raises(PayloadError, match="no tables 2"):
+        EarlyCodec().read(body[:2] + b"\x02" + body[3:])

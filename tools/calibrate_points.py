@@ -1,0 +1,89 @@
+"""Tables of the octree that `early` sends, learnt from training data: calibrate_points.py DATA --checkpoint C
+
+    python tools/calibrate_points.py data/train_new --checkpoint checkpoints/mini
+
+Writes `carla_cp/codecs/point_tables.py`: one set for clouds thinned to 300 to 4,000 points, one for more.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from arguments import existing_path, positive
+from calibrate_boxes import PACKAGE, Tally, as_module, rows_as_text
+from tqdm import tqdm
+
+from carla_cp.codecs.bitstream import Table
+from carla_cp.codecs.early import lattice, useful
+from carla_cp.codecs.octree import HALF_CONTEXTS, HALVES, QUARTER_CONTEXTS, QUARTERS, STEPS, Octree
+from carla_cp.datasets import open_dataset
+from carla_cp.perception.checkpoint import load_detector
+from carla_cp.types import GridSpec, IntArray, PointArray
+from carla_cp.whole import write_whole
+
+THIN = (300, 1000, 4000)  # points
+WHOLE = (16_000, 1 << 17)
+
+
+def blank() -> Octree:
+    """One that knows nothing."""
+    halved = sum(step.halves for step in STEPS)
+    quarters = Table.uniform(QUARTERS).weights.tolist(), Table.uniform(HALVES).weights.tolist()
+    return Octree([quarters[0]] * ((len(STEPS) - halved) * QUARTER_CONTEXTS), [quarters[1]] * (halved * HALF_CONTEXTS))
+
+
+def clouds(points: PointArray, heat: npt.NDArray[np.float32], grid: GridSpec, counts: Sequence[int]) -> list[IntArray]:
+    """The codes of a view's most useful points, so many at a time."""
+    codes, first = lattice(points)
+    order = useful(points[first], heat, grid)
+    return [np.sort(codes[order[:count]]) for count in counts if len(codes)]
+
+
+def learnt(name: str, seen: Iterable[IntArray]) -> list[tuple[str, str]]:
+    """Names and literals of a set of tables."""
+    tree, tally = blank(), Tally()
+    for codes in seen:
+        tree.tell(tally, codes)
+    parts = []
+    for halves, suffix in ((False, "QUARTERS"), (True, "HALVES")):
+        chosen = [tables for step, tables in zip(STEPS, tree.tables, strict=True) if step.halves == halves]
+        rows = tally.learnt([table for tables in chosen for table in tables])
+        parts.append((f"{name}_{suffix}", rows_as_text(rows)))
+    return parts
+
+
+def main() -> None:
+    """Looks at the data, then writes the file."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=existing_path)
+    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--frames", type=positive, default=7, help="evenly spaced (default 7)")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    detector, dataset = load_detector(options.checkpoint), open_dataset(options.data)
+    thin: list[IntArray] = []
+    whole: list[IntArray] = []
+    for number in tqdm(np.unique(np.linspace(0, len(dataset) - 1, options.frames).astype(int)), unit="frame"):
+        for agent in dataset.frame(int(number)).agents:
+            view = detector.view(agent.sweep)
+            heat = view.heat.float().amax(0).numpy()
+            thin += clouds(view.points, heat, detector.config.grid, THIN)
+            whole += clouds(view.points, heat, detector.config.grid, WHOLE)
+    command = f"python tools/calibrate_points.py DATA --checkpoint {options.checkpoint} --frames {options.frames}"
+    save(thin, whole, command)
+
+
+def save(thin: Iterable[IntArray], whole: Iterable[IntArray], command: str) -> None:
+    """Writes the file."""
+    tables = [*learnt("THIN", thin), *learnt("WHOLE", whole)]
+    about = "Table weights of `octree.py`, one row per step and context, learnt from training data."
+    write_whole(PACKAGE / "codecs" / "point_tables.py", as_module(about, command, tables))
+
+
+if __name__ == "__main__":
+    main()
