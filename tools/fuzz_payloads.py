@@ -45,7 +45,7 @@ class Packet:
 
 
 def corpus_of(name: str, codec: Codec[object], views: Sequence[ViewLike]) -> Corpus:
-    """Messages of all views at several budgets, in long packets and in short ones, and at the full rate."""
+    """Messages of all views at several budgets, in long packets and in short ones, and at the full rate in long ones."""
     small: list[bytes] = []
     whole: list[bytes] = []
     for view in views:
@@ -53,7 +53,7 @@ def corpus_of(name: str, codec: Codec[object], views: Sequence[ViewLike]) -> Cor
         for budget in budgets:
             kept = whole if budget is None else small
             kept.append(codec.encode(view, budget))
-            if budget is None or budget > 2 * SMALL_PACKET:
+            if budget is not None and budget > 2 * SMALL_PACKET:
                 kept.append(codec.encode(view, budget, packet_bytes=SMALL_PACKET))
     small = [message for message in dict.fromkeys(small) if message]
     whole = [message for message in dict.fromkeys(whole) if message]

@@ -210,7 +210,8 @@ class SymbolReader:
         """The next `len(contexts)` symbols, as `put_in_context` wrote them."""
         symbols = np.zeros(len(contexts), np.int64)
         for run, table in zip(_by_context(contexts, len(tables)), tables, strict=True):
-            symbols[run] = self.take(len(run), table)
+            if len(run):
+                symbols[run] = self.take(len(run), table)
         return symbols
 
     def finish(self) -> None:
@@ -222,7 +223,8 @@ class SymbolReader:
 def _by_context(contexts: IntArray, count: int) -> list[IntArray]:
     """For each context in [0, count) the places of its symbols, ascending."""
     order = np.argsort(contexts.astype(np.int16), kind="stable")  # 16 bits: a radix sort
-    return np.split(order, np.cumsum(np.bincount(contexts, minlength=count))[:-1])
+    ends = np.cumsum(np.bincount(contexts, minlength=count)).tolist()
+    return [order[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
 def largest(high: int, fits: Callable[[int], bool]) -> int:
