@@ -15,6 +15,7 @@ from carla_cp.perception.config import DetectorConfig
 from carla_cp.types import Detections, GridSpec, PointArray, Pose, Shared, Stage, Sweep
 
 Symbols = TypeVar("Symbols")
+MOST_PACKETS = 256
 PACKET_BYTES = 1384  # what 1,400 bytes on the air leave behind the link's own header
 
 
@@ -88,6 +89,7 @@ class Codec(nn.Module, ABC, Generic[Symbols]):
     learned: ClassVar[bool] = False  # needs `codecs/<name>.safetensors`
     takes_budget: ClassVar[bool] = True
     asks: ClassVar[bool] = False  # receivers say what they want, by `request`
+    most_packets: ClassVar[int] = MOST_PACKETS  # of a message; more are refused, for each takes its time to read
     variants: ClassVar[tuple[str, ...]] = ()  # `NAME:VARIANT`; `paper` is the paper's own fixed rate
 
     def __init__(self, fingerprint: int = 0, grid: GridSpec | None = None) -> None:
@@ -129,7 +131,9 @@ class Codec(nn.Module, ABC, Generic[Symbols]):
 
         A packet that came twice counts once. Raises PayloadError, nothing else.
         """
-        packets = [unpack(packet, self.number, self.fingerprint) for packet in dict.fromkeys(cut(payload))]
+        packets = [
+            unpack(packet, self.number, self.fingerprint) for packet in dict.fromkeys(cut(payload, self.most_packets))
+        ]
         if not packets:
             raise PayloadError("an empty payload is no message")
         header = packets[0][0]

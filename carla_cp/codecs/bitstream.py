@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -72,15 +72,18 @@ def pack(header: Header, body: bytes) -> bytes:
     return fields + _CRC.pack(zlib.crc32(body, zlib.crc32(fields))) + body
 
 
-def cut(payload: bytes) -> tuple[bytes, ...]:
-    """The packets of a message. Raises PayloadError where a packet's end lies beyond the message's, or at its start."""
+def cut(payload: bytes, most: int = MAX_PACKETS) -> tuple[bytes, ...]:
+    """The packets of a message, at most so many.
+
+    Raises PayloadError for more, and where a packet's end lies beyond the message's, or at its start.
+    """
     packets: list[bytes] = []
     at = 0
     while at < len(payload):
         if len(payload) - at < HEADER_BYTES:
             raise PayloadError(f"{len(payload) - at} bytes are fewer than a header's {HEADER_BYTES}")
         length = _LENGTH.unpack_from(payload, at + _LENGTH_AT)[0] or len(payload) - at
-        if not HEADER_BYTES <= length <= len(payload) - at or len(packets) == MAX_PACKETS:
+        if not HEADER_BYTES <= length <= len(payload) - at or len(packets) == most:
             raise PayloadError(f"packet {len(packets)} cannot be {length} of {len(payload) - at} bytes")
         packets.append(payload[at : at + length])
         at += length
@@ -178,7 +181,7 @@ class SymbolWriter:
 
     def put_in_context(self, symbols: IntArray, contexts: IntArray, tables: Sequence[Table]) -> None:
         """Appends symbols, each with the table of its context; those of one context go in one call, in order."""
-        for run, table in zip(_by_context(contexts, len(tables)), tables, strict=True):
+        for run, table in _by_context(contexts, tables):
             self.put(symbols[run], table)
 
     def to_bytes(self) -> bytes:
@@ -209,7 +212,7 @@ class SymbolReader:
     def take_in_context(self, contexts: IntArray, tables: Sequence[Table]) -> IntArray:
         """The next `len(contexts)` symbols, as `put_in_context` wrote them."""
         symbols = np.zeros(len(contexts), np.int64)
-        for run, table in zip(_by_context(contexts, len(tables)), tables, strict=True):
+        for run, table in _by_context(contexts, tables):
             if len(run):
                 symbols[run] = self.take(len(run), table)
         return symbols
@@ -220,11 +223,14 @@ class SymbolReader:
             raise PayloadError("the symbols do not end where the message does")
 
 
-def _by_context(contexts: IntArray, count: int) -> list[IntArray]:
-    """For each context in [0, count) the places of its symbols, ascending."""
+def _by_context(contexts: IntArray, tables: Sequence[Table]) -> Iterator[tuple[IntArray, Table]]:
+    """For each context that occurs the places of its symbols, ascending, and its table."""
     order = np.argsort(contexts.astype(np.int16), kind="stable")  # 16 bits: a radix sort
-    ends = np.cumsum(np.bincount(contexts, minlength=count)).tolist()
-    return [order[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+    start = 0
+    for context, count in enumerate(np.bincount(contexts, minlength=len(tables)).tolist()):
+        if count:
+            yield order[start : start + count], tables[context]
+            start += count
 
 
 def largest(high: int, fits: Callable[[int], bool]) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from carla_cp.codecs.base import Room
+from carla_cp.codecs.base import MOST_PACKETS, Room
 from carla_cp.codecs.bitstream import HEADER_BYTES, largest
 from carla_cp.types import IntArray
 
@@ -18,13 +18,15 @@ def fill(order: IntArray, columns: int, room: Room, bits: Bits, write: Write) ->
     """The bodies of packets with as many cells as fit, of flat indices by falling use; [] where none fits.
 
     A packet holds a stretch of the Morton curve: a lost one costs its region, and positions cost little in it.
-    `columns` is the grid's width.
+    `columns` is the grid's width. Packets are longer than `room` says where a message could not count so many.
     """
     count = len(order) if room.total is None else largest(len(order), lambda n: n == 0 or _fits(order[:n], room, bits))
     while count:
         bodies = _packets(morton(order[:count], columns), room, bits, write)
-        if bodies and room.fits(bodies):
+        if bodies and (room.total is None or room.fits(bodies)):
             return bodies
+        if room.total is None:
+            return []
         count -= 1 + count // 64
     return []
 
@@ -52,13 +54,15 @@ def _fits(cells: IntArray, room: Room, bits: Bits) -> bool:
 
 
 def _packets(curve: IntArray, room: Room, bits: Bits, write: Write) -> list[bytes]:
-    """Bodies of as few packets as will do, of cells along the curve; [] where even single cells are too long."""
-    least = max(1, round(-(-bits(curve) / 8 // (room.packet - HEADER_BYTES))))
-    most = len(curve) if room.total is None else min(len(curve), room.total // HEADER_BYTES)
-    for pieces in range(least, most + 1):
+    """Bodies of few packets, of cells along the curve; [] where they do not fit."""
+    size = room.packet - HEADER_BYTES
+    most = min(len(curve), MOST_PACKETS)
+    pieces = min(max(1, round(-(-bits(curve) / 8 // size))), most)
+    while True:
         bodies = [write(piece) for piece in np.array_split(curve, pieces)]
-        if max(map(len, bodies)) <= room.packet - HEADER_BYTES:
+        longest = max(map(len, bodies))
+        if longest <= size or (pieces == MOST_PACKETS and room.total is None):
             return bodies
-        if room.total is not None and not Room(room.total, 1 << 62).fits(bodies):
+        if pieces == most or (room.total is not None and not Room(room.total, 1 << 62).fits(bodies)):
             return []
-    return []
+        pieces = min(max(pieces + 1, pieces * longest // size), most)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import torch
 
 from carla_cp.codecs.base import Codec, Room, ViewLike
-from carla_cp.codecs.bitstream import Header
+from carla_cp.codecs.bitstream import MAX_PACKETS, Header
 from carla_cp.codecs.plain import PlainCells, PlainStage, Precision, join_plain, read_plain, rebuild_plain, rounded
 from carla_cp.codecs.ranking import rank
 from carla_cp.codecs.taps import TapShapes, spread, tapped
@@ -29,6 +29,7 @@ class RawCodec(Codec[PlainCells]):
     name = "raw"
     number = 3
     tap = Stage.BEV
+    most_packets = MAX_PACKETS  # plain values are read at once
     variants = ("fp32", "fp16", "int8")
 
     def __init__(self, fingerprint: int = 0, grid: GridSpec | None = None, shapes: TapShapes | None = None) -> None:

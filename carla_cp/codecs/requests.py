@@ -3,7 +3,8 @@
 As in the paper: the request map is 1 - C of the receiver's own confidence C, and the sender selects by its product with
 the sender's confidence. Different: the paper sends it whole, every cell a float, and charges nothing; here it is a
 packet of some 60 to 100 bytes that says in two levels in which blocks of cells the receiver is sure of an object. What
-it does not see is of use, what it sees is of less use, and what lies outside of its grid of none.
+lies outside of its grid is of no use; what it is sure of counts in full, since a second view still sharpens the box: on
+validation maps weights of 0.6 and 0.4 there cost `revqom@1KB` 0.010 AP@0.7, 0.35 and 0.2 cost 0.037.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ Weights = npt.NDArray[np.float32]
 
 BLOCK = 2  # cells along a side
 SURE = (0.3, 0.5)  # from these confidences on a block is of level 1, 2
-WANTED = np.array([1.0, 0.9, 0.8], np.float32)  # weight of a cell by the level of its block
+WANTED = np.array([1.0, 1.0, 1.0], np.float32)  # weight of a cell by the level of its block
 OUTSIDE = 1e-3  # of the receiver's grid
 MOST_AGE_US = 1_000_000
 _MARK = b"\xa5"  # no message of a codec with requests starts like this

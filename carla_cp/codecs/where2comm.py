@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from carla_cp.codecs.base import Codec, Room, ViewLike
-from carla_cp.codecs.bitstream import Header, PayloadError
+from carla_cp.codecs.bitstream import MAX_PACKETS, Header, PayloadError
 from carla_cp.codecs.plain import PlainCells, PlainStage, Precision, join_plain, read_plain, rebuild_plain
 from carla_cp.codecs.positions import mask_of
 from carla_cp.codecs.ranking import falling
@@ -46,6 +46,7 @@ class Where2commCodec(Codec[Where2commSymbols]):
     tap = Stage.BEV
     learned = True
     asks = True
+    most_packets = MAX_PACKETS  # of the paper's plain values; coded ones are fewer
     variants = ("paper",)
 
     def __init__(self, fingerprint: int = 0, grid: GridSpec | None = None, shapes: TapShapes | None = None) -> None:

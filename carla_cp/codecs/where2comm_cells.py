@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from carla_cp.codecs.base import Room
+from carla_cp.codecs.base import MOST_PACKETS, Room
 from carla_cp.codecs.bitstream import HEADER_BYTES, PayloadError, SymbolReader, SymbolWriter, Table, largest
 from carla_cp.codecs.cells import morton
 from carla_cp.codecs.positions import PositionModel, mask_of
@@ -24,7 +24,6 @@ GROUPS = 16  # of channels whose levels are distributed alike; each has one tabl
 STEP = 0.2  # geometric mean of the channels' finest steps
 HURRY = 4.0  # how much faster steps learn than other weights
 LADDER = (900, 360, 140, 0)  # cells that must fit, for each precision to be chosen; tuned on validation maps
-MOST_PACKETS = 1024  # of a message: parsing stays short
 REPEATS = 1.25  # a message has no more cells than this many grids
 _POSITION_BITS = 6.0  # of a cell, when precisions are compared
 _SLACK_BITS = 96  # of a packet: kind, path from the root, the coder's rounding
@@ -139,6 +138,8 @@ class CellCoder(nn.Module):
 
     def _packets(self, order: IntArray, levels: Levels, cost: FloatArray, precision: int, room: Room) -> list[bytes]:
         """As many cells of `order` as fit; each packet holds a stretch of the Morton curve."""
+        if room.total is None:  # few enough packets to be read in time
+            room = Room(None, max(room.packet, round(cost.sum() / (4 * MOST_PACKETS))))
         place = np.zeros(self.shape[1] * self.shape[2], np.int64)
         place[order] = np.arange(len(order))
         running = np.cumsum(cost)
