@@ -66,8 +66,8 @@ class Demand:
             reader.finish()
         return Demand(header, codec.grid, levels)
 
-    def at(self, world_from_agent: Pose, grid: GridSpec) -> Weights:
-        """How much each BEV cell (rows, columns) of an agent's grid is wanted, in (0, 1]."""
+    def at(self, world_from_agent: Pose, grid: GridSpec, weights_of: Weights = WANTED) -> Weights:
+        """How much each BEV cell (rows, columns) of an agent's grid is wanted, in [0, 1], by the level of its block."""
         into = relative(self.header.world_from_agent, world_from_agent)
         x = (np.arange(grid.columns) + 0.5) * grid.cell_m - grid.half_length_m
         y = ((np.arange(grid.rows) + 0.5) * grid.cell_m - grid.half_width_m)[:, None]
@@ -76,7 +76,7 @@ class Demand:
         row = np.floor((into[1, 0] * x + into[1, 1] * y + into[1, 3] + self.grid.half_width_m) / side)
         inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
         weights = np.full(inside.shape, OUTSIDE, np.float32)
-        weights[inside] = WANTED[self.levels[row[inside].astype(np.int64), column[inside].astype(np.int64)]]
+        weights[inside] = weights_of[self.levels[row[inside].astype(np.int64), column[inside].astype(np.int64)]]
         return weights
 
 
@@ -94,7 +94,7 @@ def ask(codec: Codec[Any], view: ViewLike) -> bytes:
     return pack(header, body)
 
 
-def wanted(request: bytes | None, codec: Codec[Any], view: ViewLike) -> Weights | None:
+def wanted(request: bytes | None, codec: Codec[Any], view: ViewLike, weights_of: Weights = WANTED) -> Weights | None:
     """How much each BEV cell of the view is wanted; None without a request, or with one that is of no use.
 
     A sender cannot know what it is sent, so a damaged request, one for other weights and one that is more than a second
@@ -108,7 +108,7 @@ def wanted(request: bytes | None, codec: Codec[Any], view: ViewLike) -> Weights 
         return None
     if abs(view.sweep.time_us - demand.header.time_us) > MOST_AGE_US:
         return None
-    return demand.at(view.world_from_agent, codec.grid)
+    return demand.at(view.world_from_agent, codec.grid, weights_of)
 
 
 def _blocks(grid: GridSpec) -> tuple[int, int]:
