@@ -6,13 +6,19 @@ from typing import Any
 
 import torch
 from codec_lessons import Teacher
+from lessons_dense_sparse import DenseSparseTeacher
 from lessons_infocom import InfocomTeacher
 from lessons_revqom import RevqomTeacher
 from lessons_where2comm import Where2commTeacher
 
 from carla_cp.perception.detector import Detector
 
-TEACHERS: dict[str, Any] = {"where2comm": Where2commTeacher, "revqom": RevqomTeacher, "infocom": InfocomTeacher}
+TEACHERS: dict[str, Any] = {
+    "where2comm": Where2commTeacher,
+    "revqom": RevqomTeacher,
+    "infocom": InfocomTeacher,
+    "dense_sparse": DenseSparseTeacher,
+}
 
 
 def make_teacher(name: str, detector: Detector, seed: int) -> Teacher:

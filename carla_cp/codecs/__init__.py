@@ -15,6 +15,7 @@ import torch
 
 from carla_cp.codecs.base import Codec, CodecError
 from carla_cp.codecs.bitstream import PayloadError
+from carla_cp.codecs.dense_sparse import DenseSparseCodec
 from carla_cp.codecs.early import EarlyCodec
 from carla_cp.codecs.infocom import InfocomCodec
 from carla_cp.codecs.late import LateCodec
@@ -40,6 +41,7 @@ _OURS: dict[str, type[Codec[Any]]] = {
     "early": EarlyCodec,
     "revqom": RevqomCodec,
     "infocom": InfocomCodec,
+    "dense_sparse": DenseSparseCodec,
 }
 
 CODECS: dict[str, type[Codec[Any]]] = with_plugins(_OURS)

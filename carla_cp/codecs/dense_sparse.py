@@ -35,7 +35,9 @@ from carla_cp.codecs.dense_sparse_tokens import (
     Patches,
     Phase,
     TokenTables,
+    colours,
     fine_cells,
+    first_context,
     phases,
     put_coarse,
     take_coarse,
@@ -47,7 +49,7 @@ from carla_cp.codecs.ranking import usefulness
 from carla_cp.perception.config import DetectorConfig
 from carla_cp.types import FloatArray, GridSpec, IntArray, Shared, Stage
 
-COARSE_SHARE = 0.15  # of a budget
+COARSE_SHARE = 0.06  # of a budget, at most
 GATE = 0.0  # logit above which a coarse cell counts
 
 
@@ -163,9 +165,11 @@ class DenseSparseCodec(Codec[DenseSparseSymbols]):
         return values.view(-1, rows // patch, patch, columns // patch, patch).sum((2, 4)).flatten(1).T
 
     def _token_bits(self, tokens: IntArray) -> FloatArray:
-        """What the tokens of each patch and stage cost, (patches, stages)."""
+        """What the tokens of each patch and stage cost, (patches, stages), were those beside it sent too."""
         tables = self.tables()
-        costs = [tables.first[-1].bits[tokens[0]]]
+        white, _ = colours(np.ones(self.shape, bool))
+        context = np.where(white, len(tables.first) - 1, first_context(white, tokens[0], len(tables.first) - 1))
+        costs = [np.stack([table.bits for table in tables.first])[context, tokens[0]]]
         for stage, rows in enumerate(tables.later, 1):
             costs.append(np.stack([table.bits for table in rows])[tokens[stage - 1], tokens[stage]])
         return np.asarray(self._by_patch(torch.from_numpy(np.stack(costs)).flatten(1)).numpy())
@@ -179,14 +183,17 @@ class DenseSparseCodec(Codec[DenseSparseSymbols]):
         start = len(self._write(coarse, None))
         if room.total is not None and start > COARSE_SHARE * room.total:
             coarse, start = None, 0
-        order = plan.order()
+        order, best = plan.order(), list[bytes]()
         count = plan.count(order, start, room, self.tables())
         while count:
             bodies = self._packets(plan, plan.depth(order[:count]), coarse, start, room)
-            if bodies:
-                return bodies
-            count -= 1 + count // 64
-        return []
+            if not bodies and best:
+                break
+            best, more = bodies, plan.further(order, count, bodies, room) if bodies else count - 1 - count // 64
+            if bodies and more == count:
+                break
+            count = more
+        return best
 
     def _packets(self, plan: Plan, depth: IntArray, coarse: IntArray | None, start: int, room: Room) -> list[bytes]:
         """Bodies of as few packets as will do; [] where there is no room for them."""

@@ -14,6 +14,7 @@ from carla_cp.codecs.dense_sparse_tokens import Patches, TokenTables
 from carla_cp.types import FloatArray, IntArray
 
 PATCH_BITS = 6.0  # about what a patch's place and depth take
+_SPARE = 0.015  # of a message, that may stay empty
 _SLACK = 5  # bytes per packet: the layout byte, the coder's rounding
 
 
@@ -60,6 +61,13 @@ class Plan:
             return bool(size + math.ceil(size / free) * (HEADER_BYTES + _SLACK) <= total)
 
         return largest(len(order), lambda count: count == 0 or fits(count))
+
+    def further(self, order: IntArray, count: int, bodies: list[bytes], room: Room) -> int:
+        """How many of the order are worth a try where `count` made these bodies; no more where they fill it."""
+        used = sum(HEADER_BYTES + len(body) for body in bodies)
+        if room.total is None or room.total - used < max(_SPARE * room.total, 12) or count == len(order):
+            return count
+        return min(len(order), count + max(1, int(count * 0.9 * (room.total - used) / used)))
 
     def shares(self, depth: IntArray, start: int, pieces: int) -> list[IntArray]:
         """The patches of that depth, flat, along the Morton curve in about equal pieces, `start` bytes in the first."""
