@@ -10,8 +10,9 @@ from codec_features import Features
 from codec_lessons import WINDOW, Lesson, Loss, distil
 from torch.nn import functional as F
 
-from carla_cp.codecs.bitstream import Table
-from carla_cp.codecs.infocom import LATENT_LIMIT, LEVELS, SHARE, InfocomCodec, InfocomTables, octave, windows
+from carla_cp.codecs.infocom import SHARE, InfocomCodec, windows
+from carla_cp.codecs.infocom_packets import InfocomTables
+from carla_cp.codecs.infocom_symbols import STEP, InfocomSymbols, LatentModel, LevelModel
 from carla_cp.codecs.positions import PositionModel, mask_of
 from carla_cp.perception.detector import Detector
 from carla_cp.types import FloatArray
@@ -19,6 +20,7 @@ from carla_cp.types import FloatArray
 DIVERGENCE_WEIGHT, DIVERGENCE_FROM = 1e-3, 0.3  # of the training
 RATE_WEIGHT = 3.0
 FEWEST_PILLARS = 150
+TABLE_COUNTS = (50, 100, 200, 400, 800, 1600, 3200)  # pillars of messages that tables are learnt of
 
 
 class InfocomTeacher:
@@ -61,18 +63,20 @@ class InfocomTeacher:
     def learn_tables(self, data: Features, views: list[int]) -> None:
         """Latents, levels by how many pillars are kept, and positions."""
         codec, side = self.codec, self.codec.grid.pillar_rows
-        latents = np.full((codec.config.latent, 2 * LATENT_LIMIT + 1), 0.02)
-        levels, masks = np.full((len(codec.level_tables), LEVELS), 0.5), []
+        latents, samples = [], []
         for view in views:
-            latent, order, level = codec.symbols(data.pillar_map(view, side))
-            latents[np.arange(len(latent)), latent + LATENT_LIMIT] += 1
-            for count in {min(count, len(order)) for count in (50, 100, 200, 400, 800, 1600, 3200, len(order))} - {0}:
-                levels[octave(count)] += np.bincount(level[:count] - 1, minlength=LEVELS)
-                masks.append(mask_of(order[:count], side, side))
+            choice = codec.choice(data.pillar_map(view, side))
+            latents.append(np.rint(choice.latent / STEP).astype(np.int64))
+            worth = int(np.count_nonzero(choice.levels))
+            for count in {min(count, worth) for count in (*TABLE_COUNTS, worth)} - {0}:
+                kept = choice.order[:count]
+                levels = choice.levels[:count][np.argsort(kept)]
+                samples.append(InfocomSymbols(None, mask_of(kept, *codec.shape), levels))
+        masks = [sample.mask for sample in samples]
         codec.set_tables(
             InfocomTables(
-                PositionModel.learnt(masks) if masks else PositionModel.uniform(side, side),
-                tuple(Table.from_counts(row) for row in levels),
-                tuple(Table.from_counts(np.convolve(row, [0.1, 0.8, 0.1], "same")) for row in latents),
+                PositionModel.learnt(masks) if masks else PositionModel.uniform(*codec.shape),
+                LevelModel.learnt(samples),
+                LatentModel.learnt(np.array(latents)),
             )
         )

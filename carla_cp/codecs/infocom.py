@@ -1,65 +1,78 @@
 """InfoCom (Kilobyte-Scale Communication-Efficient Collaborative Perception with Information-Aware Feature Purification,
-AAAI 2026).
+AAAI 2026): a latent vector and a sparse mask of 4-bit levels stand for the pillar map.
 
-As in the paper: the tap is the pillar map; an information-aware encoder gives a 256-d latent with a standard normal
-prior (KL), of which the mean is sent; a mask network rates each pillar, the best tenth leaves as 4-bit levels, straight
-through in training; a multi-scale decoder rebuilds the pillar map from a seed and the mask at three scales.
+             paper                                      here
+tap          pillar map; the ego keeps its own          the same
+encoder      sigmoid, residual blocks with ELU of 32,   the same on pillars pooled 4 x 4, one block per
+             16, 8; pooled 32 x 32; 256-d latent        width where the paper has two; pooled 16 x 16
+prior        N(0, I), from half of the training on,     from 0.3 of the training on, weight 1e-3
+             weight 1e-3 or 1e-4
+mask         branches 3, 5, 7; the detector's class     the same branches on pillars folded 2 x 2; own
+             head; sigmoid                              output layer, starting from where points fell
+selection    best tenth, 4 bits, straight through to    the same; level 0 is not sent
+             the dense map
+ratio in     falls from 1 to 0.1, or from 0.1 to 1      0.1, or from there down to 150 pillars: what
+training     by chance                                  budgets ask for
+decoder      256-channel seed, three doublings, each    4-channel seed; the mask gates by gain and
+             times one channel of the mask's scale      shift; two more layers refine
+loss         detection and prior                        what the frozen detector says, prior, and a price
+                                                        on rating pillars that show no object
+weights      70 M on this grid (`infocom_net.PAPER`)    1.1 M
+sent         256 floats, 4 bits per kept pillar; their  as below; `infocom:paper` sends what the paper
+             positions are taken to be free             does, and positions as one bit per pillar
 
-Different here: mask network and decoder work on pillars folded 2 x 2 into channels, the encoder on pillars pooled
-4 x 4, and the decoder grows from a 4 x 16 x 16 seed, so that the whole has 1.1 M weights where the paper's layers would
-have 70 M (`infocom_net.PAPER`). The mask gates several channels by gain and shift, not one by a product; the rating has
-its own output layer in place of the detector's, and starts from where points fell. New: what the paper sends as 32-bit
-floats leaves as integers of step 0.5, coded with one table per dimension; the positions of the kept pillars are in the
-message, as a quadtree; levels are entropy coded and level 0 is not sent; under a budget fewer pillars leave, and the
-latent stays away where it would take more than a third. A pillar is valid within 2.4 m of a kept one. Training adds a
-price for rating pillars where the frozen detector sees no object: top-k alone would never tell them apart.
+New: the latent leaves in steps of 0.5 under its learned Gaussian prior, positions as a quadtree and levels in context,
+all entropy coded. Under a budget fewer pillars leave, and the latent stays away where it would take more than its
+share. A packet holds a region and the latent, which is small. A pillar is valid within 2.4 m of a kept one. Maps of any
+grid are filled up to multiples of a seed's extent.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from carla_cp.codecs.base import Codec, ViewLike
-from carla_cp.codecs.bitstream import Header, PayloadError, SymbolReader, SymbolWriter, Table, largest
+from carla_cp.codecs.base import Codec, Room, ViewLike
+from carla_cp.codecs.bitstream import HEADER_BYTES, Header, Table
 from carla_cp.codecs.infocom_net import InfocomConfig, InformationEncoder, MaskDecoder, MaskNet
-from carla_cp.codecs.positions import BoolArray, PositionModel, mask_of
+from carla_cp.codecs.infocom_packets import InfocomChoice, InfocomTables, Packer, paper_bodies, read_body
+from carla_cp.codecs.infocom_symbols import (
+    BESIDE,
+    LEVELS,
+    LIMIT,
+    OCTAVES,
+    STEP,
+    Floats,
+    InfocomSymbols,
+    LatentModel,
+    LevelModel,
+    gaussians,
+)
+from carla_cp.codecs.positions import PositionModel
 from carla_cp.codecs.ranking import widened
 from carla_cp.perception.config import DetectorConfig
 from carla_cp.types import GridSpec, IntArray, Shared, Stage
 
-LEVELS = 15  # above zero
 SHARE = 0.1  # of the pillars, at most
-STEP = 0.5  # of the latent
-LATENT_LIMIT = 15  # steps
-LATENT_SHARE = 0.33  # of a budget
+_NONE = -1  # no pillar
+LATENT_SHARE = 0.2  # of a budget
 REACH = 6  # pillars around a kept one that count as received
-_OCTAVES = 8  # level tables, by how many pillars are kept: up to 64, 128, ... and more than 4096
-_SLACK_BITS = 8 + 64  # the layout byte, the coder's rounding
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class InfocomSymbols:
-    """The latent in steps, if it was sent, and the levels of the kept pillars."""
-
-    latent: IntArray | None  # (latent,) in [-LATENT_LIMIT, LATENT_LIMIT]
-    mask: BoolArray  # (pillars, pillars)
-    levels: IntArray  # (pillars set in mask) in row order, in [1, LEVELS]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InfocomOutput:
     """What `forward` gives of a batch."""
 
-    pillars: Tensor  # (B, C, pillars, pillars)
-    valid: Tensor  # (B, pillars, pillars) bool
+    pillars: Tensor  # (B, C, rows, columns)
+    valid: Tensor  # (B, rows, columns) bool
     divergence: Tensor  # of the latent from its prior [nat], mean over the batch
-    rating: Tensor  # (B, pillars, pillars) in [0, 1], before selection
+    rating: Tensor  # (B, rows, columns) in [0, 1], before selection
 
 
 class InfocomCodec(Codec[InfocomSymbols]):
@@ -69,21 +82,31 @@ class InfocomCodec(Codec[InfocomSymbols]):
     number = 6
     tap = Stage.PILLARS
     learned = True
+    variants = ("paper",)
 
     def __init__(self, fingerprint: int = 0, grid: GridSpec | None = None, config: InfocomConfig | None = None) -> None:
         super().__init__(fingerprint, grid)
         self.config = config = config if config is not None else InfocomConfig()
-        self.encoder, self.rater, self.decoder = InformationEncoder(config), MaskNet(config), MaskDecoder(config)
-        shape = (self.grid.pillar_rows, self.grid.pillar_columns)
-        if shape[0] != shape[1]:
-            raise ValueError(f"infocom's networks take square maps, not {shape[0]} x {shape[1]} pillars")
+        self.shape = (self.grid.pillar_rows, self.grid.pillar_columns)
+        self.encoder, self.rater = InformationEncoder(config), MaskNet(config)
+        self.decoder = MaskDecoder(config, *(-(-side // config.extent) for side in self.shape))
+        self._register_tables()
+        self._parsed: InfocomTables | None = None
+
+    def _register_tables(self) -> None:
+        config = self.config
+        level = Table.uniform(LEVELS).weights
+        normal = np.array([table.weights for table in gaussians()])
         self.position_tables: Tensor
         self.level_tables: Tensor
         self.latent_tables: Tensor
-        self.register_buffer("position_tables", torch.from_numpy(PositionModel.uniform(*shape).weights).to(torch.int32))
-        self.register_buffer("level_tables", _rows(Table.uniform(LEVELS), _OCTAVES))
-        self.register_buffer("latent_tables", _rows(Table.uniform(2 * LATENT_LIMIT + 1), config.latent))
-        self._parsed: InfocomTables | None = None
+        self.latent_means: Tensor
+        self.latent_classes: Tensor
+        self.register_buffer("position_tables", _buffer(PositionModel.uniform(*self.shape).weights))
+        self.register_buffer("level_tables", _buffer(np.tile(level, (OCTAVES, BESIDE, 1))))
+        self.register_buffer("latent_tables", _buffer(normal))
+        self.register_buffer("latent_means", torch.zeros(config.latent, dtype=torch.int32))
+        self.register_buffer("latent_classes", torch.full((config.latent,), 9, dtype=torch.int32))
 
     @classmethod
     def for_detector(cls, fingerprint: int, config: DetectorConfig) -> InfocomCodec:
@@ -93,16 +116,26 @@ class InfocomCodec(Codec[InfocomSymbols]):
     def tables(self) -> InfocomTables:
         """The integer tables of the weights, ready for use."""
         if self._parsed is None:
-            where = PositionModel(self.position_tables.cpu().numpy())
-            self._parsed = InfocomTables(where, _tables(self.level_tables), _tables(self.latent_tables))
+            rows = [Table(row) for row in self.latent_tables.cpu().numpy()]
+            means, classes = (part.cpu().numpy().astype(np.int64) for part in (self.latent_means, self.latent_classes))
+            self._parsed = InfocomTables(
+                PositionModel(self.position_tables.cpu().numpy()),
+                LevelModel(self.level_tables.cpu().numpy()),
+                LatentModel(means, classes, rows),
+            )
         return self._parsed
 
     def set_tables(self, learnt: InfocomTables) -> None:
         """Replaces the tables by ones learnt from data."""
+        latent = learnt.latent
         self.position_tables.copy_(torch.from_numpy(learnt.where.weights))
-        for rows, tables in ((self.level_tables, learnt.levels), (self.latent_tables, learnt.latent)):
-            rows.copy_(torch.from_numpy(np.stack([table.weights for table in tables])))
+        self.level_tables.copy_(torch.from_numpy(learnt.levels.weights))
+        self.latent_tables.copy_(torch.from_numpy(np.array([table.weights for table in latent.tables])))
+        self.latent_means.copy_(torch.from_numpy(latent.means))
+        self.latent_classes.copy_(torch.from_numpy(latent.classes))
         self._parsed = None
+
+    # The networks.
 
     def forward(
         self,
@@ -113,120 +146,114 @@ class InfocomCodec(Codec[InfocomSymbols]):
         corners: Sequence[tuple[int, int]] | None = None,
         side: int = 0,
     ) -> InfocomOutput:
-        """What arrives of pillar maps (B, C, pillars, pillars) where `count` pillars of each are kept.
+        """What arrives of pillar maps (B, C, rows, columns) where `count` pillars of each are kept.
 
         With standard normal `noise` (B, latent) the latent is drawn, as in training, instead of its mean being sent.
         With `corners`, one (row, column) per map, only a window of `side` pillars of each is rated and rebuilt; all are
         multiples of a seed's extent.
         """
-        pillars = pillars.contiguous(memory_format=torch.channels_last)
+        pillars = self._padded(pillars).contiguous(memory_format=torch.channels_last)
         mean, spread = self.encoder(pillars)
         divergence = 0.5 * (mean.square() + spread.square() - 1 - 2 * spread.log()).sum(1).mean()
-        latent = _steps(mean) * STEP if noise is None else mean + spread * noise
+        latent = self._steps(mean) * STEP if noise is None else mean + spread * noise
         seeds = self.decoder.seeds(latent if send_latent else torch.zeros_like(latent))
         if corners is not None:
-            extent = self.grid.pillar_rows // self.config.seed_side
+            extent = self.config.extent
             pillars = windows(pillars, corners, side)
             seeds = windows(seeds, [(row // extent, column // extent) for row, column in corners], side // extent)
-        rating = self.rater(pillars)
+        rating = self._inside(self.rater(pillars))
         floor = rating.flatten(1).topk(count, dim=1).values[:, -1, None, None]
         levels = torch.where(rating >= floor, (rating * LEVELS).round(), 0.0) / LEVELS
+        # Straight through: gradients reach every rating, kept or not, as in the paper.
         kept = rating + (levels - rating).detach() if self.training else levels
         valid = reach(levels > 0)
-        return InfocomOutput(self.decoder.rebuild(seeds, kept) * valid[:, None], valid, divergence, rating)
+        return InfocomOutput(self._rebuilt(seeds, kept) * valid[:, None], valid, divergence, rating)
 
-    def symbols(self, pillars: Tensor) -> tuple[IntArray, IntArray, IntArray]:
-        """What could be sent of pillars (C, pillars, pillars): latent, flat indices by falling rating, their levels."""
-        batch = pillars[None].contiguous(memory_format=torch.channels_last)
-        mean, _ = self.encoder(batch)
-        rating = self.rater(batch)[0].flatten().cpu().numpy()
-        worth = np.flatnonzero(np.rint(rating * np.float32(LEVELS)))
-        order = worth[np.argsort(-rating[worth], kind="stable")][: math.ceil(SHARE * len(rating))]
-        levels = np.rint(rating[order] * np.float32(LEVELS)).astype(np.int64)
-        return _steps(mean)[0].cpu().numpy().astype(np.int64), order, levels
+    def _steps(self, mean: Tensor) -> Tensor:
+        """The latent as it arrives, in steps."""
+        middle = self.latent_means.to(mean.dtype)
+        return (mean / STEP).round().clamp(middle - LIMIT, middle + LIMIT)
 
-    def body(self, view: ViewLike, room: int | None) -> bytes:
-        """Latent and all rated pillars, or as many as fit."""
-        latent, order, levels = self.symbols(view.pillars)
-        side, tables = self.grid.pillar_rows, self.tables()
-        latent_bits = float(
-            sum(table.bits[step] for table, step in zip(tables.latent, latent + LATENT_LIMIT, strict=True))
-        )
-        sent = latent if room is None or latent_bits <= LATENT_SHARE * 8 * room else None
-        count = len(order)
-        if room is not None:
-            free = 8 * room - _SLACK_BITS - (latent_bits if sent is not None else 0.0)
-            # A pillar's level costs little, but never less than this; it keeps the first guess near.
-            count = largest(min(count, 4 * room), lambda n: n == 0 or self._bits(order[:n], levels[:n]) <= free)
-        while count:
-            mask = mask_of(order[:count], side, side)
-            body = self._write(InfocomSymbols(sent, mask, levels[:count][np.argsort(order[:count])]))
-            if room is None or len(body) <= room:
-                return body
-            count -= 1 + count // 64
-        return b""
+    def _padded(self, maps: Tensor) -> Tensor:
+        """Maps (..., H, W) filled up with zeros to multiples of a seed's extent."""
+        extent = self.config.extent
+        return F.pad(maps, (0, -maps.shape[-1] % extent, 0, -maps.shape[-2] % extent))
 
-    def _bits(self, chosen: IntArray, levels: IntArray) -> float:
-        tables = self.tables()
-        side = self.grid.pillar_rows
-        where = tables.where.bits(mask_of(chosen, side, side))
-        return where + float(tables.levels[octave(len(levels))].bits[levels - 1].sum())
+    def _inside(self, maps: Tensor) -> Tensor:
+        """Maps (..., H, W) without what padding added."""
+        return maps[..., : self.grid.pillar_rows, : self.grid.pillar_columns]
 
-    def _write(self, symbols: InfocomSymbols) -> bytes:
-        tables, writer = self.tables(), SymbolWriter()
-        tables.where.write(writer, symbols.mask)
-        writer.put(symbols.levels - 1, tables.levels[octave(len(symbols.levels))])
-        if symbols.latent is not None:
-            for table, step in zip(tables.latent, symbols.latent + LATENT_LIMIT, strict=True):
-                writer.put(np.array([step]), table)
-        return bytes([symbols.latent is not None]) + writer.to_bytes()
+    def _rebuilt(self, seeds: Tensor, mask: Tensor) -> Tensor:
+        return self._inside(self.decoder.rebuild(seeds, self._padded(mask)))
+
+    # The message.
+
+    def choice(self, pillars: Tensor) -> InfocomChoice:
+        """What could be sent of pillars (C, rows, columns): the best tenth."""
+        batch = self._padded(pillars[None]).contiguous(memory_format=torch.channels_last)
+        latent, rating = self.encoder(batch)[0][0], self._inside(self.rater(batch))[0].flatten()
+        flat = torch.cat([latent, rating]).cpu().numpy()  # one transfer
+        ratings = flat[len(latent) :]
+        order = best(ratings, math.ceil(SHARE * len(ratings)))
+        levels = np.rint(ratings[order] * np.float32(LEVELS)).astype(np.int64)
+        return InfocomChoice(flat[: len(latent)], order, levels)
+
+    def bodies(self, view: ViewLike, room: Room, request: bytes | None) -> list[bytes]:
+        """Latent and all pillars of a level above 0, or as many as fit, each packet with a region."""
+        choice = self.choice(view.pillars)
+        if self.variant:
+            bodies = paper_bodies(choice, self.shape, room.packet - HEADER_BYTES)
+            return bodies if room.total is None or room.fits(bodies) else []
+        steps = np.rint(choice.latent / np.float32(STEP)).astype(np.int64)
+        packets = 1 if room.total is None else -(-room.total // room.packet)
+        share = 0.0 if room.total is None else packets * self.tables().latent.bits(steps) / (8 * room.total)
+        packer = Packer(self.shape, self.tables(), choice, steps if share <= LATENT_SHARE else None)
+        return packer.bodies(int(np.count_nonzero(choice.levels)), room)
 
     def read(self, body: bytes) -> InfocomSymbols:
-        """Latent, pillars and levels. Raises PayloadError."""
-        if not body or body[0] > 1:
-            raise PayloadError("the body is of no layout of this codec")
-        tables, reader = self.tables(), SymbolReader(body[1:])
-        mask = tables.where.read(reader, self.grid.pillar_rows, self.grid.pillar_columns)
-        count = int(mask.sum())
-        levels = reader.take(count, tables.levels[octave(count)]) + 1
+        """Latent, pillars and levels of one packet. Raises PayloadError."""
+        return read_body(self.tables(), body, self.shape)
+
+    def join(self, parts: Iterator[InfocomSymbols]) -> InfocomSymbols:
+        """All pillars of all parts, and the latent of any; of what several say the last counts."""
+        levels = np.full(self.shape, _NONE, np.int64)
         latent = None
-        if body[0]:
-            latent = np.concatenate([reader.take(1, table) for table in tables.latent]) - LATENT_LIMIT
-        reader.finish()
-        return InfocomSymbols(latent, mask, levels)
+        for part in parts:
+            levels[part.mask] = part.levels
+            latent = latent if part.latent is None else part.latent
+        mask = levels != _NONE
+        return InfocomSymbols(latent, mask, levels[mask])
+
+    def formula_bytes(self, symbols: InfocomSymbols) -> float:
+        """4 bytes for each dimension of the latent and 4 bits for each pillar, as the paper counts."""
+        floats = 0 if symbols.latent is None else len(symbols.latent)
+        return 4.0 * floats + math.ceil(4 * len(symbols.levels) / 8)
 
     def reconstruct(self, header: Header, symbols: InfocomSymbols) -> Shared:
         """The pillar map; pillars far from every kept one are 0 and invalid."""
         device = self.position_tables.device
         latent = torch.zeros(1, self.config.latent, device=device)
         if symbols.latent is not None:
-            latent[0] = torch.from_numpy(symbols.latent).to(device) * STEP
-        mask = torch.from_numpy(symbols.mask).to(device)
-        levels = torch.zeros(mask.shape, device=device)
-        levels[mask] = torch.from_numpy(symbols.levels).to(device, torch.float32) / LEVELS
-        valid = reach(mask[None])
+            latent[0] = torch.from_numpy(symbols.latent).to(device)
+        mask = torch.zeros(1, *self.shape, device=device)
+        levels = torch.from_numpy(symbols.levels).to(device, torch.float32) / LEVELS
+        mask[0, torch.from_numpy(symbols.mask).to(device)] = levels
+        valid = reach(mask > 0)
         return Shared(
             sender=header.sender,
             time_us=header.time_us,
             world_from_agent=header.world_from_agent,
             stage=self.tap,
-            features=self.decoder(latent, levels[None])[0] * valid,
+            features=self._rebuilt(self.decoder.seeds(latent), mask)[0] * valid,
             valid=valid[0],
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class InfocomTables:
-    """The probabilities of all symbols."""
-
-    where: PositionModel
-    levels: tuple[Table, ...]  # per octave of the number of kept pillars
-    latent: tuple[Table, ...]  # per dimension
-
-
-def octave(count: int) -> int:
-    """Which level table serves `count` kept pillars: the more, the lower their levels."""
-    return min(max((count - 1).bit_length() - 6, 0), _OCTAVES - 1)
+def best(rating: Floats, count: int) -> IntArray:
+    """The `count` places of highest rating, the highest first; equal ones in order."""
+    floor = np.partition(rating, len(rating) - count)[len(rating) - count]
+    likely = np.flatnonzero(rating >= floor)
+    return np.asarray(likely[np.argsort(-rating[likely], kind="stable")][:count])
 
 
 def windows(maps: Tensor, corners: Sequence[tuple[int, int]], side: int) -> Tensor:
@@ -242,13 +269,5 @@ def reach(kept: Tensor) -> Tensor:
     return widened(kept.float(), REACH) > 0
 
 
-def _steps(mean: Tensor) -> Tensor:
-    return (mean / STEP).round().clamp(-LATENT_LIMIT, LATENT_LIMIT)
-
-
-def _rows(table: Table, count: int) -> Tensor:
-    return torch.from_numpy(table.weights).to(torch.int32).repeat(count, 1)
-
-
-def _tables(rows: Tensor) -> tuple[Table, ...]:
-    return tuple(Table(row) for row in rows.cpu().numpy())
+def _buffer(weights: IntArray) -> Tensor:
+    return torch.from_numpy(weights).to(torch.int32)

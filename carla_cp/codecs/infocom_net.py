@@ -27,9 +27,13 @@ class InfocomConfig:
     branches: tuple[int, ...] = (16, 8, 8)  # channels of the 3x3, 5x5 and 7x7 branch
     stem: int = 16
     seed_channels: int = 4
-    seed_side: int = 16
     decoder: tuple[int, ...] = (32, 32, 32)  # channels behind each doubling
     refine: int = 48
+
+    @property
+    def extent(self) -> int:
+        """Pillars along a side of one cell of the seed grid; every map is padded to a multiple of it."""
+        return self.pool << len(self.decoder)
 
 
 # The paper's own widths on a square grid; its first linear layer of the decoder alone has 67 M weights here.
@@ -42,7 +46,6 @@ PAPER = InfocomConfig(
     branches=(32, 16, 16),
     stem=64,
     seed_channels=256,
-    seed_side=32,
     decoder=(128, 128, 64),
     refine=64,
 )
@@ -67,7 +70,7 @@ class _Residual(nn.Module):
 
 
 class InformationEncoder(nn.Module):
-    """Pillars (B, C, side, side) to mean and standard deviation of the latent, (B, latent) each."""
+    """Pillars (B, C, H, W) to mean and standard deviation of the latent, (B, latent) each."""
 
     def __init__(self, config: InfocomConfig) -> None:
         super().__init__()
@@ -99,7 +102,7 @@ def _pooled(maps: Tensor, pool: int) -> Tensor:
 
 
 class MaskNet(nn.Module):
-    """Pillars (B, C, side, side) to the importance of each, (B, side, side) in [0, 1]."""
+    """Pillars (B, C, H, W) to the importance of each, (B, H, W) in [0, 1]."""
 
     def __init__(self, config: InfocomConfig) -> None:
         super().__init__()
@@ -126,16 +129,21 @@ class MaskNet(nn.Module):
 
 
 class MaskDecoder(nn.Module):
-    """Latent (B, latent) and mask (B, side, side) to pillars (B, C, side, side), >= 0."""
+    """Latent (B, latent) and mask (B, H, W) to pillars (B, C, H, W), >= 0.
 
-    def __init__(self, config: InfocomConfig) -> None:
+    H and W are those of a seed grid, `rows` x `columns`, times the configuration's extent.
+    """
+
+    def __init__(self, config: InfocomConfig, rows: int, columns: int) -> None:
         super().__init__()
-        self.config = config
-        self.seed = nn.Linear(config.latent, config.seed_channels * config.seed_side**2)
+        self.shape = (config.seed_channels, rows, columns)
+        self.seed = nn.Linear(config.latent, config.seed_channels * rows * columns)
         self.fold = nn.PixelUnshuffle(config.pool)
         finest = config.decoder[-1]
         self.look = nn.Sequential(
-            nn.Conv2d(config.pool**2, finest, 3, 1, 1, bias=False), _norm(finest), nn.ELU(inplace=True)
+            nn.Conv2d(config.pool**2, finest, 3, 1, 1, bias=False),
+            _norm(finest),
+            nn.ELU(inplace=True),
         )
         self.looks = nn.ModuleList(
             nn.Sequential(nn.Conv2d(finest, finest, 3, 2, 1, bias=False), _norm(finest), nn.ELU(inplace=True))
@@ -162,9 +170,8 @@ class MaskDecoder(nn.Module):
         return self.rebuild(self.seeds(latent), mask)
 
     def seeds(self, latent: Tensor) -> Tensor:
-        """The seed grids (B, seed_channels, seed_side, seed_side)."""
-        side = self.config.seed_side
-        return torch.as_tensor(self.seed(latent)).view(-1, self.config.seed_channels, side, side)
+        """The seed grids (B, seed_channels, rows, columns)."""
+        return torch.as_tensor(self.seed(latent)).view(-1, *self.shape)
 
     def rebuild(self, seeds: Tensor, mask: Tensor) -> Tensor:
         """Pillars of seed grids and mask, whole or any part of both that fits together."""

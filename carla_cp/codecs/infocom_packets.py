@@ -1,0 +1,149 @@
+"""The bodies of InfoCom's packets: ours, entropy coded, of a region each, and the paper's values at their own width."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from carla_cp.codecs.base import Room
+from carla_cp.codecs.bitstream import PayloadError, SymbolReader, SymbolWriter
+from carla_cp.codecs.cells import fill
+from carla_cp.codecs.infocom_symbols import STEP, Floats, InfocomSymbols, LatentModel, LevelModel
+from carla_cp.codecs.positions import BoolArray, PositionModel, mask_of
+from carla_cp.types import IntArray
+
+_PLAIN, _LATENT, _PAPER_BAND, _PAPER_LATENT = range(4)  # a body's first byte
+_BAND = struct.Struct("<HH")  # first row, rows
+_MOST = 1e4  # a float of the latent
+_SLACK_BITS = 8 + 64  # the first byte, the coder's rounding
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InfocomTables:
+    """The probabilities of all symbols."""
+
+    where: PositionModel
+    levels: LevelModel
+    latent: LatentModel
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InfocomChoice:
+    """All that could be sent of a view."""
+
+    latent: Floats  # (latent,)
+    order: IntArray  # flat indices of the best pillars, the highest rated first
+    levels: IntArray  # theirs, in [0, LEVELS]
+
+
+class Packer:
+    """Cuts what was chosen of a view into packets, each with the latent if it is sent: it is small."""
+
+    def __init__(
+        self, shape: tuple[int, int], tables: InfocomTables, choice: InfocomChoice, steps: IntArray | None
+    ) -> None:
+        """Of the pillar grid's rows and columns, and the latent in steps if it is sent."""
+        self.shape, self.tables, self.order, self.steps = shape, tables, choice.order, steps
+        self.fixed_bits = _SLACK_BITS + (0.0 if steps is None else tables.latent.bits(steps))
+        self.levels = np.zeros(shape[0] * shape[1], np.int64)
+        self.levels[choice.order] = choice.levels
+
+    def bodies(self, count: int, room: Room) -> list[bytes]:
+        """The first `count` pillars, or as many as fit."""
+        return fill(self.order[:count], self.shape[1], room, self.bits, self.write)
+
+    def bits(self, cells: IntArray) -> float:
+        """What a packet of these pillars takes, closely."""
+        mask = mask_of(cells, *self.shape)
+        levels = self.levels[np.sort(cells)]
+        return self.fixed_bits + self.tables.where.bits(mask) + self.tables.levels.bits(mask, levels)
+
+    def write(self, cells: IntArray) -> bytes:
+        """The body of a packet of these pillars."""
+        return write_body(self.tables, mask_of(cells, *self.shape), self.levels[np.sort(cells)], self.steps)
+
+
+def write_body(tables: InfocomTables, mask: BoolArray, levels: IntArray, steps: IntArray | None) -> bytes:
+    """Of pillars, at least one, their levels (kept,) in row order, and a latent in steps, or none."""
+    writer = SymbolWriter()
+    tables.where.write(writer, mask)
+    tables.levels.write(writer, mask, levels)
+    if steps is not None:
+        tables.latent.write(writer, steps)
+    return bytes([_PLAIN if steps is None else _LATENT]) + writer.to_bytes()
+
+
+def read_body(tables: InfocomTables, body: bytes, shape: tuple[int, int]) -> InfocomSymbols:
+    """What a packet for a pillar grid of that shape says. Raises PayloadError."""
+    if not body:
+        raise PayloadError("an empty body holds nothing")
+    if body[0] == _PAPER_LATENT:
+        return _read_floats(tables, body, shape)
+    if body[0] == _PAPER_BAND:
+        return _read_band(body, shape)
+    if body[0] not in (_PLAIN, _LATENT):
+        raise PayloadError(f"{body[0]:#04x} is no layout of this codec")
+    reader = SymbolReader(body[1:])
+    mask = tables.where.read(reader, *shape)
+    levels = tables.levels.read(reader, mask)
+    latent = tables.latent.read(reader).astype(np.float32) * np.float32(STEP) if body[0] == _LATENT else None
+    reader.finish()
+    return InfocomSymbols(latent, mask, levels)
+
+
+def paper_bodies(choice: InfocomChoice, shape: tuple[int, int], most: int) -> list[bytes]:
+    """The latent as 32-bit floats; then in bands of rows a bit for each pillar and 4 bits for each kept one's level.
+
+    At a tenth of all pillars a bit for each is shorter than their indices. `most` is what a body may take.
+    """
+    mask = mask_of(choice.order, *shape)
+    levels = np.zeros(mask.shape, np.uint8)
+    levels.reshape(-1)[choice.order] = choice.levels
+    bodies, first = [bytes([_PAPER_LATENT]) + choice.latent.astype("<f4").tobytes()], 0
+    for row in range(1, shape[0] + 1):
+        if row == shape[0] or _band_bytes(mask[first : row + 1]) > most:
+            bodies.append(_write_band(mask, levels, first, row))
+            first = row
+    return bodies
+
+
+def _band_bytes(mask: BoolArray) -> int:
+    return 1 + _BAND.size + -(-mask.size // 8) + -(-int(mask.sum()) // 2)
+
+
+def _write_band(mask: BoolArray, levels: npt.NDArray[np.uint8], first: int, end: int) -> bytes:
+    """The rows from `first` up to `end`."""
+    kept = levels[first:end][mask[first:end]]
+    nibbles = np.append(kept, np.zeros(len(kept) % 2, np.uint8))
+    packed = (nibbles[::2] << 4 | nibbles[1::2]).astype(np.uint8)
+    flags = np.packbits(mask[first:end])
+    return bytes([_PAPER_BAND]) + _BAND.pack(first, end - first) + flags.tobytes() + packed.tobytes()
+
+
+def _read_band(body: bytes, shape: tuple[int, int]) -> InfocomSymbols:
+    if len(body) < 1 + _BAND.size:
+        raise PayloadError(f"{len(body)} bytes name no band of rows")
+    first, rows = _BAND.unpack_from(body, 1)
+    rest = np.frombuffer(body, np.uint8, offset=1 + _BAND.size)
+    flags = rows * shape[1]
+    if not 0 < rows <= shape[0] - first or len(rest) < -(-flags // 8):
+        raise PayloadError(f"{len(rest)} bytes are no {rows} rows from {first} on")
+    mask = np.zeros(shape, bool)
+    mask[first : first + rows] = np.unpackbits(rest, count=flags).reshape(rows, -1).astype(bool)
+    count, packed = int(mask.sum()), rest[-(-flags // 8) :]
+    if len(packed) != -(-count // 2):
+        raise PayloadError(f"{len(packed)} bytes are not {count} levels of 4 bits")
+    levels = np.stack([packed >> 4, packed & 15], axis=1).reshape(-1)[:count]
+    return InfocomSymbols(None, mask, levels.astype(np.int64))
+
+
+def _read_floats(tables: InfocomTables, body: bytes, shape: tuple[int, int]) -> InfocomSymbols:
+    if len(body) != 1 + 4 * len(tables.latent.means):
+        raise PayloadError(f"{len(body) - 1} bytes are not {len(tables.latent.means)} floats")
+    latent = np.frombuffer(body, "<f4", offset=1).astype(np.float32)
+    if not np.abs(latent).max() <= _MOST:
+        raise PayloadError("the latent lies beyond anything that is sent")
+    return InfocomSymbols(latent, np.zeros(shape, bool), np.zeros(0, np.int64))

@@ -1,0 +1,133 @@
+"""What an InfoCom message says, and the tables by which it is said in few bits.
+
+The latent's dimensions are Gaussians: each has its own mean and spread, and those whose tables are nearest to one
+another share one, so that a few calls code all; a dimension that says nothing costs nothing. A pillar's level is coded
+in the context of how many pillars are kept in all and beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from carla_cp.codecs.bitstream import SymbolReader, SymbolWriter, Table
+from carla_cp.codecs.positions import BoolArray
+from carla_cp.types import FloatArray, IntArray
+
+LEVELS = 15  # above zero: 4 bits
+STEP = 0.5  # of the latent
+LIMIT = 15  # steps of the latent either way of its mean
+PHASES = 4  # of a mean between two steps
+SPREADS = 16
+OCTAVES, BESIDE = 8, 4  # contexts of a level
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InfocomSymbols:
+    """The latent, if it was sent, and the kept pillars."""
+
+    latent: Floats | None  # (latent,)
+    mask: BoolArray  # (rows, columns) of pillars
+    levels: IntArray  # (kept,) in row order, in [0, LEVELS]
+
+
+class LatentModel:
+    """The Gaussian of each dimension of a latent in steps."""
+
+    def __init__(self, means: IntArray, classes: IntArray, tables: Sequence[Table]) -> None:
+        """Of each dimension's mean, the table of what is left, and the tables, of 2 * LIMIT + 1 symbols each."""
+        self.means, self.classes, self.tables = means, classes, tuple(tables)
+
+    @staticmethod
+    def learnt(steps: IntArray) -> LatentModel:
+        """The one that suits latents (views, dimensions)."""
+        middle, deviation = steps.mean(axis=0), steps.std(axis=0)
+        quarters = np.rint(middle * PHASES).astype(np.int64)
+        spread = np.abs(np.log(_spreads())[:, None] - np.log(deviation + 1e-9)).argmin(axis=0)
+        return LatentModel(quarters // PHASES, quarters % PHASES * SPREADS + spread, gaussians())
+
+    def bits(self, steps: IntArray) -> float:
+        """What `write` will cost."""
+        symbols = self._symbols(steps)
+        return float(sum(table.bits[symbols[self.classes == place]].sum() for place, table in enumerate(self.tables)))
+
+    def write(self, writer: SymbolWriter, steps: IntArray) -> None:
+        """Appends a latent (dimensions,); what lies farther than LIMIT from its mean is brought there."""
+        writer.put_in_context(self._symbols(steps), self.classes, self.tables)
+
+    def read(self, reader: SymbolReader) -> IntArray:
+        """The latent that was written."""
+        return reader.take_in_context(self.classes, self.tables) + self.means - LIMIT
+
+    def _symbols(self, steps: IntArray) -> IntArray:
+        return np.asarray((steps - self.means).clip(-LIMIT, LIMIT) + LIMIT)
+
+
+def _spreads() -> FloatArray:
+    """The standard deviations that tables are made for, in steps."""
+    return np.asarray(0.02 * 2 ** (np.arange(SPREADS) * 0.6))
+
+
+def gaussians() -> list[Table]:
+    """Tables of rounded Gaussians by phase, then spread."""
+    edges = np.arange(-LIMIT, LIMIT + 2) - 0.5
+    tables = []
+    for phase in range(PHASES):
+        for spread in _spreads():
+            below = [0.5 * math.erfc(-(edge - phase / PHASES) / (spread * math.sqrt(2))) for edge in edges]
+            tables.append(Table.from_counts(np.diff(below)))
+    return tables
+
+
+class LevelModel:
+    """The tables of kept pillars' levels."""
+
+    def __init__(self, weights: npt.ArrayLike) -> None:
+        """Of table weights (OCTAVES, BESIDE, LEVELS), each row as `Table` wants it."""
+        self.weights: IntArray = np.array(weights, np.int64)
+        self.tables = [[Table(row) for row in rows] for rows in self.weights]
+
+    @staticmethod
+    def learnt(samples: Sequence[InfocomSymbols]) -> LevelModel:
+        """The one that suits these messages; every level stays possible."""
+        counts = np.full((OCTAVES, BESIDE, LEVELS), 0.3)
+        for sample in samples:
+            np.add.at(counts[octave(len(sample.levels))], (beside(sample.mask), sample.levels - 1), 1.0)
+        return LevelModel([[Table.from_counts(row).weights for row in rows] for rows in counts])
+
+    @cached_property
+    def _bits(self) -> list[FloatArray]:
+        return [np.stack([table.bits for table in tables]) for tables in self.tables]
+
+    def bits(self, mask: BoolArray, levels: IntArray) -> float:
+        """What `write` will cost."""
+        return float(self._bits[octave(len(levels))][beside(mask), levels - 1].sum())
+
+    def write(self, writer: SymbolWriter, mask: BoolArray, levels: IntArray) -> None:
+        """Appends the levels (kept,), of at least 1, of the pillars that a mask holds."""
+        writer.put_in_context(levels - 1, beside(mask), self.tables[octave(len(levels))])
+
+    def read(self, reader: SymbolReader, mask: BoolArray) -> IntArray:
+        """The levels that were written."""
+        around = beside(mask)
+        return reader.take_in_context(around, self.tables[octave(len(around))]) + 1
+
+
+def octave(count: int) -> int:
+    """Which level tables serve `count` kept pillars: the more, the lower their levels."""
+    return min(max((count - 1).bit_length() - 6, 0), OCTAVES - 1)
+
+
+def beside(mask: BoolArray) -> IntArray:
+    """For each kept pillar, in row order, how many of the eight around it are kept, in BESIDE classes."""
+    cells = np.zeros((mask.shape[0] + 2, mask.shape[1] + 2), np.uint8)
+    cells[1:-1, 1:-1] = mask
+    rows = cells[:-2] + cells[1:-1] + cells[2:]
+    around = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
+    return np.asarray((around[mask].astype(np.int64) - 1) // 2).clip(max=BESIDE - 1)
