@@ -11,11 +11,11 @@ import numpy.typing as npt
 from carla_cp.codecs.base import Room
 from carla_cp.codecs.bitstream import PayloadError, SymbolReader, SymbolWriter
 from carla_cp.codecs.cells import fill
-from carla_cp.codecs.infocom_symbols import STEP, Floats, InfocomSymbols, LatentModel, LevelModel
+from carla_cp.codecs.infocom_symbols import OCTAVES, STEP, Floats, InfocomSymbols, LatentModel, LevelModel
 from carla_cp.codecs.positions import BoolArray, PositionModel, mask_of
 from carla_cp.types import IntArray
 
-_PLAIN, _LATENT, _PAPER_BAND, _PAPER_LATENT = range(4)  # a body's first byte
+_LATENT, _PAPER_BAND, _PAPER_LATENT = 1, 0x80, 0x81  # a body's first byte; ours is 2 x level tables + latent or not
 _BAND = struct.Struct("<HH")  # first row, rows
 _MOST = 1e4  # a float of the latent
 _SLACK_BITS = 8 + 64  # the first byte, the coder's rounding
@@ -59,7 +59,7 @@ class Packer:
         """What a packet of these pillars takes, closely."""
         mask = mask_of(cells, *self.shape)
         levels = self.levels[np.sort(cells)]
-        return self.fixed_bits + self.tables.where.bits(mask) + self.tables.levels.bits(mask, levels)
+        return self.fixed_bits + self.tables.where.bits(mask) + self.tables.levels.cheapest(mask, levels)[1]
 
     def write(self, cells: IntArray) -> bytes:
         """The body of a packet of these pillars."""
@@ -70,10 +70,11 @@ def write_body(tables: InfocomTables, mask: BoolArray, levels: IntArray, steps: 
     """Of pillars, at least one, their levels (kept,) in row order, and a latent in steps, or none."""
     writer = SymbolWriter()
     tables.where.write(writer, mask)
-    tables.levels.write(writer, mask, levels)
+    chosen = tables.levels.cheapest(mask, levels)[0]
+    tables.levels.write(writer, mask, levels, chosen)
     if steps is not None:
         tables.latent.write(writer, steps)
-    return bytes([_PLAIN if steps is None else _LATENT]) + writer.to_bytes()
+    return bytes([2 * chosen + (0 if steps is None else _LATENT)]) + writer.to_bytes()
 
 
 def read_body(tables: InfocomTables, body: bytes, shape: tuple[int, int]) -> InfocomSymbols:
@@ -84,12 +85,12 @@ def read_body(tables: InfocomTables, body: bytes, shape: tuple[int, int]) -> Inf
         return _read_floats(tables, body, shape)
     if body[0] == _PAPER_BAND:
         return _read_band(body, shape)
-    if body[0] not in (_PLAIN, _LATENT):
+    if body[0] >= 2 * OCTAVES:
         raise PayloadError(f"{body[0]:#04x} is no layout of this codec")
     reader = SymbolReader(body[1:])
     mask = tables.where.read(reader, *shape)
-    levels = tables.levels.read(reader, mask)
-    latent = tables.latent.read(reader).astype(np.float32) * np.float32(STEP) if body[0] == _LATENT else None
+    levels = tables.levels.read(reader, mask, body[0] // 2)
+    latent = tables.latent.read(reader).astype(np.float32) * np.float32(STEP) if body[0] & _LATENT else None
     reader.finish()
     return InfocomSymbols(latent, mask, levels)
 

@@ -2,7 +2,7 @@
 
 The latent's dimensions are Gaussians: each has its own mean and spread, and those whose tables are nearest to one
 another share one, so that a few calls code all; a dimension that says nothing costs nothing. A pillar's level is coded
-in the context of how many pillars are kept in all and beside it.
+in the context of how many pillars beside it are kept, by the best of some sets of tables.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ STEP = 0.5  # of the latent
 LIMIT = 15  # steps of the latent either way of its mean
 PHASES = 4  # of a mean between two steps
 SPREADS = 16
-OCTAVES, BESIDE = 8, 4  # contexts of a level
+OCTAVES, BESIDE = 8, 4  # sets of level tables, and contexts in each
 Floats = npt.NDArray[np.float32]
 
 
@@ -102,25 +102,29 @@ class LevelModel:
         return LevelModel([[Table.from_counts(row).weights for row in rows] for rows in counts])
 
     @cached_property
-    def _bits(self) -> list[FloatArray]:
-        return [np.stack([table.bits for table in tables]) for tables in self.tables]
+    def _bits(self) -> FloatArray:
+        return np.array([np.concatenate([table.bits for table in tables]) for tables in self.tables])
 
-    def bits(self, mask: BoolArray, levels: IntArray) -> float:
-        """What `write` will cost."""
-        return float(self._bits[octave(len(levels))][beside(mask), levels - 1].sum())
+    def cheapest(self, mask: BoolArray, levels: IntArray) -> tuple[int, float]:
+        """The set of tables that says the levels of a mask in the fewest bits, and those bits.
 
-    def write(self, writer: SymbolWriter, mask: BoolArray, levels: IntArray) -> None:
+        A region of a long message is not like a short one: the count of its own pillars does not tell.
+        """
+        counts = np.bincount(beside(mask) * LEVELS + levels - 1, minlength=BESIDE * LEVELS)
+        bits = self._bits @ counts
+        return int(bits.argmin()), float(bits.min())
+
+    def write(self, writer: SymbolWriter, mask: BoolArray, levels: IntArray, tables: int) -> None:
         """Appends the levels (kept,), of at least 1, of the pillars that a mask holds."""
-        writer.put_in_context(levels - 1, beside(mask), self.tables[octave(len(levels))])
+        writer.put_in_context(levels - 1, beside(mask), self.tables[tables])
 
-    def read(self, reader: SymbolReader, mask: BoolArray) -> IntArray:
+    def read(self, reader: SymbolReader, mask: BoolArray, tables: int) -> IntArray:
         """The levels that were written."""
-        around = beside(mask)
-        return reader.take_in_context(around, self.tables[octave(len(around))]) + 1
+        return reader.take_in_context(beside(mask), self.tables[tables]) + 1
 
 
 def octave(count: int) -> int:
-    """Which level tables serve `count` kept pillars: the more, the lower their levels."""
+    """Which level tables learn from a message of `count` pillars: the more, the lower their levels."""
     return min(max((count - 1).bit_length() - 6, 0), OCTAVES - 1)
 
 

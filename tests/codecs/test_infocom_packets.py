@@ -102,14 +102,14 @@ def test_the_papers_values_come_back_at_their_own_width() -> None:
     "body",
     [
         b"",
-        b"\4",
+        b"\x10",
         b"\1\0\0\0",
-        b"\2",
-        b"\2\0\0\0\0",
-        b"\2\x30\0\1\0" + bytes(8),
-        b"\2\0\0\1\0" + b"\xff" * 8,
-        b"\3" + bytes(95),
-        b"\3" + b"\xff" * 96,
+        b"\x80",
+        b"\x80\0\0\0\0",
+        b"\x80\x30\0\1\0" + bytes(8),
+        b"\x80\0\0\1\0" + b"\xff" * 8,
+        b"\x81" + bytes(95),
+        b"\x81" + b"\xff" * 96,
     ],
 )
 def test_what_no_writer_makes_is_refused(body: bytes) -> None:

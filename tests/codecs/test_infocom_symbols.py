@@ -83,10 +83,21 @@ def test_kept_neighbours_are_counted_as_a_plain_loop_counts_them(seed: int, shar
 def test_levels_come_back_at_what_the_model_says_they_cost() -> None:
     model = LevelModel.learnt([sample(seed) for seed in range(20)])
     message, writer = sample(21), SymbolWriter()
-    model.write(writer, message.mask, message.levels)
+    tables, bits = model.cheapest(message.mask, message.levels)
+    model.write(writer, message.mask, message.levels, tables)
     data = writer.to_bytes()
-    assert len(data) <= 1.03 * model.bits(message.mask, message.levels) / 8 + 16
-    assert (LevelModel(model.weights).read(SymbolReader(data), message.mask) == message.levels).all()
+    assert len(data) <= 1.03 * bits / 8 + 16
+    assert (LevelModel(model.weights).read(SymbolReader(data), message.mask, tables) == message.levels).all()
+
+
+def test_the_cheapest_tables_are_those_of_a_plain_loop() -> None:
+    model = LevelModel.learnt([sample(seed, share) for seed in range(5) for share in (0.02, 0.1, 0.5)])
+    message, costs = sample(9, 0.3), []
+    for tables in model.tables:
+        pairs = zip(plain_beside(message.mask), message.levels, strict=True)
+        costs.append(sum(float(tables[around].bits[level - 1]) for around, level in pairs))
+    found = model.cheapest(message.mask, message.levels)
+    assert found[0] == int(np.argmin(costs)) and abs(found[1] - min(costs)) < 1e-6
 
 
 def test_contexts_save_what_levels_have_in_common_with_their_neighbourhood() -> None:
@@ -95,7 +106,7 @@ def test_contexts_save_what_levels_have_in_common_with_their_neighbourhood() -> 
     counts = np.bincount(message.levels)
     share = counts[counts > 0] / len(message.levels)
     alone = -float((share * np.log2(share)).sum()) * len(message.levels)
-    assert model.bits(message.mask, message.levels) < 0.8 * alone
+    assert model.cheapest(message.mask, message.levels)[1] < 0.8 * alone
 
 
 def test_more_pillars_use_a_later_table() -> None:
