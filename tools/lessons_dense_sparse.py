@@ -19,7 +19,7 @@ from carla_cp.codecs.positions import PositionModel
 from carla_cp.perception.detector import Detector
 from carla_cp.types import FloatArray, IntArray
 
-COMMIT_WEIGHT, CODE_WEIGHT, COARSE_WEIGHT, GATE_WEIGHT, WORTH_WEIGHT = 0.25, 1.0, 3.0, 0.2, 0.05
+COMMIT_WEIGHT, CODE_WEIGHT, COARSE_WEIGHT, GATE_WEIGHT = 0.25, 1.0, 3.0, 0.2
 UNQUANTISED = 0.05  # of the training: vectors find their place before codes are drawn from them
 FEATURES_ONLY = 0.12  # of it: the features themselves are asked for, which takes far less time per step
 HELPFUL = 0.25  # usefulness of cells of which a blurred value may help
@@ -39,15 +39,15 @@ class DenseSparseTeacher:
         self.counts = torch.ones(codec.config.stages + 1, codec.config.codes)
 
     def loss(self, lesson: Lesson, progress: float, rng: np.random.Generator) -> Loss:
-        """Distillation where some cells come fine and others coarse or not at all, codes, gate and worth."""
+        """Distillation where some cells come fine and others coarse or not at all, codes and gate."""
         codec = self.codec
         bev, own = windows(lesson.bev, lesson.corners, WINDOW), windows(lesson.useful, lesson.corners, WINDOW)
         weight = 0.05 + own
         depth = self._depth(own, rng)
         exact = progress < UNQUANTISED
-        fine, fine_codes, distortion = self._coded(codec.fine.down(bev), codec.fine_codes, weight, depth, 0, exact)
+        fine, fine_codes = self._coded(codec.fine.down(bev), codec.fine_codes, weight, depth, 0, exact)
         shrunk = F.max_pool2d(weight[:, None], codec.config.stride)[:, 0]
-        blurred, coarse_codes, _ = self._coded(
+        blurred, coarse_codes = self._coded(
             codec.coarse.shrink(bev), codec.coarse_codes, shrunk, torch.ones_like(shrunk), -1, exact
         )
         self.started = self.started or not exact
@@ -61,13 +61,8 @@ class DenseSparseTeacher:
             task = FEATURE_WEIGHT * ((sharp - bev).square().mean(1) * weight).sum() / weight.sum()
             return Loss(task + beside, task.item(), rate)
         here, there = _shown(own, rng)
-        mixed = torch.where(here[:, None], sharp, blunt)
-        given = mixed.detach().requires_grad_()
-        task = distil(self.detector, lesson, given, here | there)
-        (slope,) = torch.autograd.grad(task, given)
-        learnt = self._worth(bev, own, slope * (given.detach() - bev), distortion, here)
-        known = (mixed * slope).sum()  # of the task's slope, so that the detector is passed once
-        return Loss(known + (task - known).detach() + beside + WORTH_WEIGHT * learnt, task.item(), rate)
+        task = distil(self.detector, lesson, torch.where(here[:, None], sharp, blunt), here | there)
+        return Loss(task + beside, task.item(), rate)
 
     def _depth(self, own: Tensor, rng: np.random.Generator) -> Tensor:
         """Stages (B, H, W) of each cell: all of them half of the time, else drawn block by block."""
@@ -79,15 +74,15 @@ class DenseSparseTeacher:
 
     def _coded(
         self, latent: Tensor, codes: SimVq, weight: Tensor, depth: Tensor, first: int, exact: bool
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Latents (B, width, H, W) as coded, straight through; the loss of codes and commitment; distortion (B, H, W).
+    ) -> tuple[Tensor, Tensor]:
+        """Latents (B, width, H, W) as coded, straight through, and the loss of codes and commitment.
 
         The usage of the stages is counted from row `first` on.
         """
         vectors = latent.permute(0, 2, 3, 1).flatten(0, 2)
         share = weight.flatten() / weight.sum()
         if exact:
-            return latent, vectors.new_zeros(()), vectors.new_zeros(weight.shape)
+            return latent, vectors.new_zeros(())
         if not self.started:
             draw_codes(codes, vectors.detach(), share, self.generator)
         residual, coded, loss = vectors.detach(), torch.zeros_like(vectors), vectors.new_zeros(())
@@ -98,25 +93,14 @@ class DenseSparseTeacher:
             loss = loss + ((residual - code).square().sum(1) * share).sum()
             residual = residual - code.detach()
             coded = coded + code.detach() * (depth.flatten() > stage)[:, None]
-        distortion = (vectors.detach() - coded).square().sum(1)
         loss = loss + COMMIT_WEIGHT * ((vectors - coded).square().sum(1) * share).sum()
         straight = vectors + (coded - vectors).detach()
         shape = latent.permute(0, 2, 3, 1).shape
-        return straight.view(shape).permute(0, 3, 1, 2), loss, distortion.view(weight.shape)
+        return straight.view(shape).permute(0, 3, 1, 2), loss
 
     def _count(self, row: int, index: Tensor, share: Tensor) -> None:
         fresh = torch.zeros_like(self.counts[row]).index_add_(0, index, share) * len(index)
         self.counts[row].mul_(0.98).add_(fresh, alpha=0.02)
-
-    def _worth(self, bev: Tensor, own: Tensor, fall: Tensor, distortion: Tensor, here: Tensor) -> Tensor:
-        """How badly `worth` tells by how much the loss falls, to first order, per distortion removed."""
-        if not self.started or not bool(here.any()):
-            return bev.new_zeros(())
-        falls, lost = fall.sum(1).clamp(min=0)[here], distortion[here]
-        worth: Tensor = self.codec.worth(bev, own)[here]
-        falls, lost = falls / (falls.mean() + 1e-12), lost / (lost.mean() + 1e-12)
-        wrong: Tensor = (worth * lost - falls * worth.log()).mean()
-        return wrong
 
     def _rate_nats(self, cells: int) -> float:
         """The entropy of so many cells' fine tokens, were each stage coded by how often its codes are used."""

@@ -6,12 +6,13 @@ a learnt linear map); a smaller budget is a prefix of the same ranking, from one
 its fixed rate: every coarse token, and the best 16 x 16-cell patches, the share of the map that its 8 patches cover
 (8 of 33), six bits a token and 48 bits a patch (its place and a CRC-16).
 
-Different here: 64 channels to 24 on a 128 x 128 grid; patches are 2 x 2 cells, since a car covers few; the selector is
-a small convolution in place of pyramid window attention, and the mask in training is drawn at random instead of from a
-Binary-Concrete. New: a patch comes with one to six residual stages, each where its gain per bit is best: the distortion
-that it removes, which the sender knows, times how much distortion there changes what the detector says, which is
-learnt. Tokens are entropy coded in the context of neighbours and of the stage before. Where the coarse grid would take
-too much of a budget it stays away. Its cells count as received only where its decoder expects them to help.
+Different here: 64 channels to 24 on a 128 x 128 grid; patches are 2 x 2 cells, since a car covers few; no selector is
+learnt: the gain of a patch is the distortion that it removes, which the sender knows exactly, times its prior by heat
+(a small network that corrected the prior by the slope of the detector's loss ranked worse); the mask in training is
+drawn at random instead of from a Binary-Concrete. New: a patch comes with one to six residual stages, each where its
+gain per bit is best. Tokens are entropy coded in the context of neighbours and of the stage before. Where the coarse
+grid would take more than a small part of a budget it stays away: behind fusion by maximum the same bytes in patches do
+no worse. Its cells count as received only where its decoder expects them to help.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from torch.nn import functional as F
 
 from carla_cp.codecs.base import Codec, Room, ViewLike
 from carla_cp.codecs.bitstream import HEADER_BYTES, Header, PayloadError, SymbolReader, SymbolWriter, Table
-from carla_cp.codecs.dense_sparse_net import CoarseNet, DenseSparseConfig, FineNet, SimVq, WorthNet
+from carla_cp.codecs.dense_sparse_net import CoarseNet, DenseSparseConfig, FineNet, SimVq
 from carla_cp.codecs.dense_sparse_paper import COARSE, FINE, WIDE, PaperLayout
 from carla_cp.codecs.dense_sparse_plan import Plan
 from carla_cp.codecs.dense_sparse_tokens import (
@@ -49,6 +50,7 @@ from carla_cp.codecs.ranking import usefulness
 from carla_cp.perception.config import DetectorConfig
 from carla_cp.types import FloatArray, GridSpec, IntArray, Shared, Stage
 
+FLOOR = 0.01  # added to what a cell is worth by heat
 COARSE_SHARE = 0.06  # of a budget, at most
 GATE = 0.0  # logit above which a coarse cell counts
 
@@ -76,7 +78,7 @@ class DenseSparseCodec(Codec[DenseSparseSymbols]):
     ) -> None:
         super().__init__(fingerprint, grid)
         self.config = config = config if config is not None else DenseSparseConfig()
-        self.fine, self.coarse, self.worth = FineNet(config), CoarseNet(config), WorthNet(config)
+        self.fine, self.coarse = FineNet(config), CoarseNet(config)
         self.fine_codes = SimVq(config.stages, config.codes, config.code_width, config.width)
         self.coarse_codes = SimVq(1, config.codes, config.code_width, config.width)
         wide = config.wide
@@ -152,7 +154,7 @@ class DenseSparseCodec(Codec[DenseSparseSymbols]):
         nothing = self.fine.down(torch.zeros_like(padded[:, :, :1, :1])).flatten()
         tokens, left = self.fine_codes.search(vectors, config.stages)
         before = torch.cat([(vectors - nothing).square().sum(1)[None], left[:-1]])
-        worth = self.worth(padded, F.pad(usefulness(heat[None]), rim))[0].flatten()
+        worth = F.pad(usefulness(heat[None]), rim).flatten() + FLOOR
         blurred = self.coarse.shrink(padded)[0].permute(1, 2, 0).flatten(0, 1)
         coarse, _ = self.coarse_codes.search(blurred, 1)
         gain = self._by_patch((before - left) * worth).cpu().numpy().astype(np.float64)

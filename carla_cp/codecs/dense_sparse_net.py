@@ -1,4 +1,4 @@
-"""The networks of dense_sparse: both quantisers, what brings features to them and back, and what a cell is worth."""
+"""The networks of dense_sparse: its quantisers, and what brings features to them and back."""
 
 from __future__ import annotations
 
@@ -98,21 +98,3 @@ class CoarseNet(nn.Module):
         """Features (B, C, H, W), and a logit (B, H, W) of whether a cell's are of use."""
         both = self.out(self.spread(coded.contiguous()))
         return torch.relu(both[:, :-1]), both[:, -1]
-
-
-class WorthNet(nn.Module):
-    """How much a cell's distortion matters to the detector: a prior by heat, corrected by what was learnt."""
-
-    def __init__(self, config: DenseSparseConfig) -> None:
-        super().__init__()
-        last = nn.Conv2d(16, 1, 1)
-        for part in last.parameters():
-            nn.init.zeros_(part)
-        self.net = nn.Sequential(
-            nn.Conv2d(config.channels + 1, 16, 1), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1), nn.ReLU(), last
-        )
-
-    def forward(self, features: Tensor, useful: Tensor) -> Tensor:
-        """(B, H, W), positive, of features (B, C, H, W) and `ranking.usefulness` (B, H, W)."""
-        logit: Tensor = self.net(torch.cat([features, useful[:, None]], 1))[:, 0]
-        return (useful + 0.01) * logit.clamp(-4, 4).exp()

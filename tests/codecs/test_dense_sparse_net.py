@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from carla_cp.codecs.dense_sparse_net import CoarseNet, DenseSparseConfig, SimVq, WorthNet
+from carla_cp.codecs.dense_sparse_net import CoarseNet, DenseSparseConfig, SimVq
 
 
 def codes() -> SimVq:
@@ -46,15 +46,6 @@ def test_one_map_moves_all_codes_and_the_frozen_ones_stay() -> None:
         quantiser.maps.sub_(quantiser.maps.grad)
         assert int((quantiser.books()[0] != before).any(1).sum()) == 16
     assert [name for name, _ in quantiser.named_parameters()] == ["maps"]
-
-
-def test_an_untrained_worth_is_the_prior_and_never_negative() -> None:
-    worth = WorthNet(DenseSparseConfig())
-    useful = torch.rand(2, 8, 8)
-    with torch.no_grad():
-        assert torch.allclose(worth(torch.rand(2, 64, 8, 8), useful), useful + 0.01)
-        list(worth.parameters())[-1].sub_(100)
-        assert bool((worth(torch.rand(2, 64, 8, 8), useful * 0) > 0).all())
 
 
 def test_the_coarse_grid_pools_four_by_four_and_covers_all_cells() -> None:
