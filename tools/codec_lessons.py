@@ -95,14 +95,14 @@ def _corner(useful: npt.NDArray[np.float32], rng: np.random.Generator) -> tuple[
     return low * RASTER, high * RASTER
 
 
-def _refine(detector: Detector, joined: Tensor) -> Tensor:
+def refine(detector: Detector, joined: Tensor) -> Tensor:
     """The fused features (B, C, H, W) of maxima over agents."""
     if not isinstance(detector.fusion, MaxFusion):
         raise CheckpointError(f"codecs are taught behind fusion max, not {detector.config.fusion}; give its trunk")
     return detector.fusion.refine(joined)
 
 
-def distil(detector: Detector, batch: Lesson, rebuilt: Tensor, valid: Tensor) -> Tensor:
+def distil(detector: Detector, batch: Lesson, rebuilt: Tensor, valid: Tensor, box_weight: float = BOX_WEIGHT) -> Tensor:
     """How far rebuilt windows (B, C, WINDOW, WINDOW), used where `valid`, change what the detector says.
 
     Counted near valid cells only: what was not sent is no fault of the decoder.
@@ -110,13 +110,13 @@ def distil(detector: Detector, batch: Lesson, rebuilt: Tensor, valid: Tensor) ->
     bev, other = windows(batch.bev, batch.corners, WINDOW), windows(batch.other, batch.corners, WINDOW)
     own = windows(batch.useful, batch.corners, WINDOW)[:, None]
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        wanted = detector.raw_heads(_refine(detector, torch.maximum(other, bev)))
+        wanted = detector.raw_heads(refine(detector, torch.maximum(other, bev)))
     target = torch.sigmoid(wanted.heat.float())
     inner = F.pad(torch.ones(WINDOW - 2 * MARGIN, WINDOW - 2 * MARGIN), (MARGIN,) * 4)
     near = F.max_pool2d(valid[:, None].float(), 3, 1, 1) * inner
     given = torch.where(valid[:, None], rebuilt.float(), 0.0)
     with torch.autocast("cpu", torch.bfloat16):
-        raw = detector.raw_heads(_refine(detector, torch.maximum(other, given)))
+        raw = detector.raw_heads(refine(detector, torch.maximum(other, given)))
     surprise = F.binary_cross_entropy_with_logits(raw.heat.float(), target, reduction="none")
     surprise = surprise - F.binary_cross_entropy(target, target, reduction="none")
     top = target.amax(1, keepdim=True) * near
@@ -125,7 +125,7 @@ def distil(detector: Detector, batch: Lesson, rebuilt: Tensor, valid: Tensor) ->
     boxes = ((raw.boxes.float() - wanted.boxes.float()).abs() * top * (top > 0.05)).sum() / scale
     weight = (0.05 + own) * valid[:, None] * inner
     feature = ((rebuilt.float() - bev).square() * weight).sum() / (weight.sum() * bev.shape[1] + 1.0)
-    return HEAT_WEIGHT * heat + BOX_WEIGHT * boxes + FEATURE_WEIGHT * feature
+    return HEAT_WEIGHT * heat + box_weight * boxes + FEATURE_WEIGHT * feature
 
 
 def random_cells(own: Tensor, rng: np.random.Generator) -> Tensor:

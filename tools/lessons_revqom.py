@@ -5,18 +5,21 @@ from __future__ import annotations
 import numpy as np
 import torch
 from codec_features import Features
-from codec_lessons import WINDOW, Lesson, Loss, distil, random_cells
+from codec_lessons import WINDOW, Lesson, Loss, distil, random_cells, refine
+from revqom_tables import learn
+from torch import Tensor
+from torch.nn import functional as F
 
-from carla_cp.codecs.bitstream import Table
 from carla_cp.codecs.infocom import windows
-from carla_cp.codecs.positions import PositionModel, mask_of
-from carla_cp.codecs.ranking import rank
-from carla_cp.codecs.revqom import RevqomCodec
+from carla_cp.codecs.revqom import RevqomCodec, price_of
 from carla_cp.codecs.rvq import CodebookLearner
 from carla_cp.perception.detector import Detector
 from carla_cp.types import FloatArray
 
 COMMIT_WEIGHT, ORTHOGONALITY_WEIGHT, DECAY = 0.25, 1e-4, 0.95
+BOX_WEIGHT = 2.0
+FLOOR = 0.03  # of a cell's weight
+PROBES = 4  # of the detector's sensitivity
 
 
 class RevqomTeacher:
@@ -30,22 +33,45 @@ class RevqomTeacher:
 
     def loss(self, lesson: Lesson, progress: float, rng: np.random.Generator) -> Loss:
         """Distillation, commitment and orthogonality, at a random number of stages and cells."""
+        if not self.learner.started:
+            self._start(lesson)
         codec = self.codec
-        own = lesson.useful
-        latent = codec.down(lesson.bev)
-        weight = (0.03 + own).flatten() / (0.03 + own).mean()
-        vectors = latent.permute(0, 2, 3, 1).flatten(0, 2)
-        self.learner.learn(vectors.detach(), weight)
-        stages = int(rng.choice([1, 2, 3], p=[0.15, 0.15, 0.7])) if codec.config.stages == 3 else codec.config.stages
-        coded = codec.quantiser.look_up(codec.quantiser.search(vectors.detach(), stages))
-        commit = ((vectors - coded).square().mean(1) * weight).mean()
-        straight = (vectors + (coded - vectors).detach()).view(*latent.permute(0, 2, 3, 1).shape).permute(0, 3, 1, 2)
-        matrix = next(codec.down.parameters()).flatten(1)
+        bev, own = (windows(maps, lesson.corners, WINDOW) for maps in (lesson.bev, lesson.useful))
+        latent = codec.down(bev).permute(0, 2, 3, 1)
+        vectors = latent.flatten(0, 2)
+        weight = (FLOOR + own).flatten() / (FLOOR + own).mean()
+        indices = self.learner.learn(vectors.detach(), weight, price_of(own, codec.quantiser).flatten())
+        valid = random_cells(own, rng)
+        depth = valid * random_depths(own, valid, codec.config.stages, rng)
+        drawn = torch.where(torch.arange(len(indices))[:, None] < depth.flatten(), indices, codec.config.codes)
+        whole, coded = codec.quantiser.look_up(indices), codec.quantiser.look_up(drawn)
+        commit = ((vectors - whole).square().mean(1) * weight).mean()
+        straight = (vectors + (coded - vectors).detach()).view_as(latent).permute(0, 3, 1, 2)
+        matrix = F.normalize(codec.down.weight.flatten(1))
         crooked = (matrix @ matrix.T - torch.eye(len(matrix))).square().mean()
-        valid = windows(random_cells(own, rng), lesson.corners, WINDOW)
-        task = distil(self.detector, lesson, codec.up(windows(straight, lesson.corners, WINDOW)), valid)
+        task = distil(self.detector, lesson, codec.up(straight, depth.float()), valid, BOX_WEIGHT)
         total = task + COMMIT_WEIGHT * commit + ORTHOGONALITY_WEIGHT * crooked
-        return Loss(total, task.item(), self._rate_nats(len(vectors) // len(lesson.bev), stages))
+        return Loss(total, task.item(), self._rate_nats(own[0].numel(), len(indices)))
+
+    def _start(self, lesson: Lesson) -> None:
+        """Projections that keep what the detector's answers hang on most, and codebooks of k-means."""
+        codec, bev = self.codec, lesson.bev
+        weight = (FLOOR + lesson.useful).flatten()
+        cells = bev.permute(0, 2, 3, 1).flatten(0, 2)
+        mean = (cells * weight[:, None]).sum(0) / weight.sum()
+        spread = ((cells - mean) * weight[:, None]).T @ (cells - mean) / weight.sum()
+        metric = sensitivity(self.detector, bev, PROBES)
+        root, inverse = roots(metric / metric.trace() + 0.1 * torch.eye(len(metric)) / len(metric))
+        axes = torch.linalg.eigh(root @ spread @ root)[1].flip(1)[:, : codec.config.width]
+        down, up = axes.T @ root, inverse @ axes
+        scale = ((cells - mean) @ down.T).square().mul(weight[:, None]).sum(0).div(weight.sum()).mean().rsqrt()
+        with torch.no_grad():
+            codec.down.weight.copy_((down * scale)[:, :, None, None])
+            codec.down.bias.copy_(-(down * scale) @ mean)  # type: ignore[union-attr]
+            codec.expand.weight.copy_((up / scale)[:, :, None, None])
+            codec.expand.bias.copy_(mean)  # type: ignore[union-attr]
+            picked = torch.multinomial(weight, 20_000, generator=self.learner.generator)
+            self.learner.start((cells[picked] - mean) @ (down * scale).T, torch.ones(len(picked)))
 
     def _rate_nats(self, cells: int, stages: int) -> float:
         """The entropy of so many cells' indices, were each stage coded by how often its codes are used."""
@@ -60,20 +86,46 @@ class RevqomTeacher:
         """By the averages of each stage."""
         return [counts.double().numpy() for counts in self.learner.counts]
 
-    @torch.no_grad()
     def learn_tables(self, data: Features, views: list[int]) -> None:
-        """Index statistics of all cells and of the best 1000, and positions of the best few hundred."""
-        config, codec = self.codec.config, self.codec
-        counts = np.ones((2, config.stages, config.codes))
-        masks = []
-        for view in views:
-            bev = data.bev_map(view)[None]
-            vectors = codec.down(bev).permute(0, 2, 3, 1).flatten(0, 2)
-            indices = codec.quantiser.search(vectors, config.stages).numpy()
-            order = rank(self.detector.heat_from_bev(bev)[0])
-            for stage, row in enumerate(indices):
-                counts[0, stage] += np.bincount(row, minlength=config.codes)
-                counts[1, stage] += np.bincount(row[order[:1000]], minlength=config.codes)
-            masks += [mask_of(order[:count], codec.grid.rows, codec.grid.columns) for count in (200, 500, 1000)]
-        tables = [[Table.from_counts(row) for row in group] for group in counts]
-        codec.set_tables(tables, PositionModel.learnt(masks))
+        """From messages at all rates."""
+        learn(self.codec, self.detector, data, views)
+
+
+def random_depths(own: Tensor, valid: Tensor, stages: int, rng: np.random.Generator) -> Tensor:
+    """Stages per cell (B, H, W): all, the same fewer for all, or more for the more useful of those that are sent."""
+    draw = rng.random()
+    if draw < 0.35:
+        return torch.full(own.shape, stages)
+    low = int(rng.integers(1, stages + 1))
+    if draw < 0.6:
+        return torch.full(own.shape, low)
+    high = int(rng.integers(low, stages + 1))
+    share = float(rng.uniform(0.1, 0.9)) * valid.flatten(1).float().mean()
+    floor = own.flatten(1).quantile(1 - float(share), dim=1)[:, None, None]
+    return torch.where(own > floor, high, low)
+
+
+def sensitivity(detector: Detector, bev: Tensor, probes: int) -> Tensor:
+    """How much each direction of a cell's features (B, C, H, W) moves the detector's answers: (C, C), symmetric.
+
+    The mean outer product of gradients of random sums of answers, each weighted by what an error in it would count.
+    """
+    total = torch.zeros(bev.shape[1], bev.shape[1])
+    for probe in range(probes):
+        cells = bev.clone().requires_grad_()
+        raw = detector.raw_heads(refine(detector, cells))
+        hot = torch.sigmoid(raw.heat.detach().float())
+        generator = torch.Generator().manual_seed(probe)
+        signs = [2.0 * torch.randint(2, part.shape, generator=generator) - 1 for part in (raw.heat, raw.boxes)]
+        top = hot.amax(1, keepdim=True)
+        answer = (signs[0] * (hot * (1 - hot)).sqrt() * raw.heat).sum()
+        answer = answer + BOX_WEIGHT * (signs[1] * top * (top > 0.05) * raw.boxes).sum()
+        slope = torch.autograd.grad(answer, cells)[0].transpose(0, 1).flatten(1)
+        total += slope @ slope.T
+    return total
+
+
+def roots(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """The square root of a symmetric positive matrix, and its inverse."""
+    values, vectors = torch.linalg.eigh(matrix)
+    return (vectors * values.sqrt()) @ vectors.T, (vectors / values.sqrt()) @ vectors.T

@@ -1,35 +1,55 @@
 """ReVQom (Residual Vector Quantization for Communication-Efficient Multi-Agent Perception, ICASSP 2026).
 
-As in the paper: a 1x1 convolution and group norm bring the BEV feature to few channels, a residual quantiser with EMA
-codebooks replaces each cell by `stages` indices, a 1x1 "post-affine" and a 1x1 convolution bring it back; commitment
-and orthogonality losses.
+As in the paper: a 1x1 convolution brings the BEV feature to few channels, a residual quantiser with EMA codebooks
+replaces each cell by an index per stage, two convolutions bring it back; commitment and orthogonality losses; K = 64.
 
-Different here: 64 channels to 16 on a 128 x 128 grid behind PointPillars instead of 256 behind sparse convolutions;
-only partners' features are coded, not the ego's own; no group norm behind the decoder, since its statistics would
-depend on which cells were sent; EMA decay 0.95, cells weighted by usefulness, between one and all stages drawn per
-training step. New: indices are entropy coded with static tables (the paper sends log2 K bits each), and under a budget
-only the most useful cells leave, with their positions, and with fewer stages where few cells would fit.
+Different here: 32 channels and 8 stages, the first three of which are the paper's 18 bits per cell; no group norm,
+whose statistics the receiver could not know; the "post-affine" sees the 3x3 cells around, as far as they were sent,
+and how many stages each has, beside a plain 1x1 expansion; the projection starts from what the detector's answers hang
+on; only partners' features are coded, not the ego's own; EMA decay 0.95, cells weighted by usefulness, depths drawn per
+training step. New: codes are chosen by distance and bits, so that cells nobody needs take cheap ones; indices are
+entropy coded in the context of neighbours and of the stage before; under a budget only the cells leave that are worth
+their bits, with their positions and in one of two depths. `paper`, `paper12` and `paper6` send every cell's nearest
+codes of 3, 2 and 1 stages, 6 bits each.
 """
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from carla_cp.codecs.base import Codec, ViewLike
-from carla_cp.codecs.bitstream import Header, PayloadError, SymbolReader, SymbolWriter, Table, largest
+from carla_cp.codecs.base import Codec, Room, ViewLike
+from carla_cp.codecs.bitstream import HEADER_BYTES, Header, PayloadError, SymbolReader, SymbolWriter, Table
+from carla_cp.codecs.cells import fill
 from carla_cp.codecs.positions import BoolArray, PositionModel, mask_of
-from carla_cp.codecs.ranking import rank
+from carla_cp.codecs.ranking import usefulness
 from carla_cp.codecs.rvq import ResidualQuantiser
+from carla_cp.codecs.rvq_budget import Plan, plan
+from carla_cp.codecs.rvq_coder import DEEP_CONTEXTS, LEVELS, IndexModel, Layout, fixed, level_of
 from carla_cp.perception.config import DetectorConfig
 from carla_cp.types import FloatArray, GridSpec, IntArray, Shared, Stage
 
-WHOLE, SOME = 0, 1  # rows of the tables: statistics of all cells, and of those that go first under a budget
-LADDER = (0, 120, 240)  # cells that must fit for 1, 2, 3 stages
-_SLACK_BITS = 8 + 64  # the stage byte, the coder's rounding
+WHOLE, SOME, PACKED = 0, 1, 2  # kinds of packets: all cells of some rows, some cells, all cells uncoded
+GROUPS = 24  # of contexts
+# In units of the first stage's mean squared length:
+PRICE = 0.0005  # of a bit, in squared distance of a cell of usefulness 1
+FLOOR = 0.002  # of the squared usefulness
+ABSENT = 1.0  # squared distance that a cell counts for which is not sent
+LEAST = 0.01  # what sending a cell is worth, however far it is from what it says
+PAIRS = ((1, 4), (1, 6), (2, 6), (2, 8), (3, 8), (4, 8), (6, 8), (8, 8))  # depths that one message may mix
+_PAPER_STAGES = {"paper": 3, "paper12": 2, "paper6": 1}
+POWER = 2.0  # of usefulness, that a cell's worth goes by
+_CELL_BITS = 2.5  # position and depth of a cell, about
+_MOST_CELLS = 6000  # that a budget chooses among
+_TRIES = 5
+_STRETCH = struct.Struct("<II")  # the first cell, how many
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +57,10 @@ class RevqomConfig:
     """Sizes; the defaults are what is trained here."""
 
     channels: int = 64
-    width: int = 16  # C_r
-    stages: int = 3  # n_q
+    width: int = 32  # C_r
+    stages: int = 8  # n_q
     codes: int = 64  # K
-    groups: int = 2
+    hidden: int = 48
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +68,17 @@ class RevqomSymbols:
     """Which cells, and the indices of each."""
 
     mask: BoolArray  # (rows, columns)
-    indices: IntArray  # (stages, cells set in mask) in row order
+    indices: IntArray  # (stages, cells set in mask) in row order; `codes` where a cell has no such stage
+
+
+@dataclass(frozen=True, eq=False)
+class RevqomTables:
+    """What symbols are coded with."""
+
+    whole: IndexModel
+    some: IndexModel
+    where: PositionModel
+    bits: FloatArray  # (stages, codes): what an index costs among some cells, in the mean
 
 
 class RevqomCodec(Codec[RevqomSymbols]):
@@ -58,148 +88,295 @@ class RevqomCodec(Codec[RevqomSymbols]):
     number = 5
     tap = Stage.BEV
     learned = True
+    variants = tuple(_PAPER_STAGES)
 
     def __init__(self, fingerprint: int = 0, grid: GridSpec | None = None, config: RevqomConfig | None = None) -> None:
         super().__init__(fingerprint, grid)
         self.config = config = config if config is not None else RevqomConfig()
-        self.down = nn.Sequential(
-            nn.Conv2d(config.channels, config.width, 1), nn.GroupNorm(config.groups, config.width)
-        )
+        self.down = nn.Conv2d(config.channels, config.width, 1)
         self.quantiser = ResidualQuantiser(config.stages, config.codes, config.width)
-        self.up = nn.Sequential(
-            nn.Conv2d(config.width, config.width, 1), nn.ReLU(), nn.Conv2d(config.width, config.channels, 1), nn.ReLU()
+        self.expand = nn.Conv2d(config.width, config.channels, 1)
+        self.around = nn.Sequential(
+            nn.Conv2d(config.width + 1, config.hidden, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(config.hidden, config.channels, 1),
         )
-        flat = torch.from_numpy(Table.uniform(config.codes).weights).to(torch.int32)
+        nn.init.zeros_(self.around[2].weight)  # type: ignore[arg-type]
+        self._register_tables()
+        self._parsed: RevqomTables | None = None
+
+    def _register_tables(self) -> None:
+        stages, codes = self.config.stages, self.config.codes
+        flat, even = (torch.from_numpy(Table.uniform(count).weights).to(torch.int32) for count in (codes, 2))
         where = PositionModel.uniform(self.grid.rows, self.grid.columns)
+        self.index_groups: Tensor
         self.index_tables: Tensor
+        self.deep_tables: Tensor
         self.position_tables: Tensor
-        self.register_buffer("index_tables", flat.repeat(2, config.stages, 1))
+        self.stage_bits: Tensor
+        self.register_buffer("index_groups", torch.zeros(2, stages, codes, dtype=torch.uint8))
+        self.register_buffer("index_tables", flat.repeat(2, stages, GROUPS + 1, 1))
+        self.register_buffer("deep_tables", even.repeat(LEVELS, DEEP_CONTEXTS, 1))
         self.register_buffer("position_tables", torch.from_numpy(where.weights).to(torch.int32))
-        self._parsed: tuple[list[list[Table]], PositionModel] | None = None
+        self.register_buffer("stage_bits", torch.full((stages, codes), float(np.log2(codes))))  # mean cost of a code
 
     @classmethod
     def for_detector(cls, fingerprint: int, config: DetectorConfig) -> RevqomCodec:
         """Of the detector's number of BEV channels."""
         return cls(fingerprint, config.grid, RevqomConfig(channels=config.bev_channels))
 
-    def tables(self) -> tuple[list[list[Table]], PositionModel]:
-        """Index tables by [WHOLE or SOME][stage], and the model of positions."""
+    def tables(self) -> RevqomTables:
+        """What the weights hold, made once."""
         if self._parsed is None:
-            indices = [[Table(row) for row in rows] for rows in self.index_tables.cpu().numpy()]
-            self._parsed = indices, PositionModel(self.position_tables.cpu().numpy())
+            books = fixed(self.quantiser.codebooks.cpu().numpy())
+            deep = tuple(tuple(Table(row) for row in level) for level in self.deep_tables.cpu().numpy())
+            groups = self.index_groups.cpu().numpy().astype(np.int64)
+            rows = [
+                tuple(tuple(Table(row) for row in stage) for stage in kind) for kind in self.index_tables.cpu().numpy()
+            ]
+            whole, some = (IndexModel(books, groups[kind], rows[kind], deep) for kind in (WHOLE, SOME))
+            where = PositionModel(self.position_tables.cpu().numpy())
+            self._parsed = RevqomTables(whole, some, where, self.stage_bits.double().cpu().numpy())
         return self._parsed
 
-    def set_tables(self, indices: list[list[Table]], where: PositionModel) -> None:
+    def set_tables(self, tables: RevqomTables) -> None:
         """Replaces the tables by ones learnt from data."""
-        rows = np.stack([np.stack([table.weights for table in group]) for group in indices])
-        self.index_tables.copy_(torch.from_numpy(rows))
-        self.position_tables.copy_(torch.from_numpy(where.weights))
+        models = (tables.whole, tables.some)
+        rows = [[[table.weights for table in stage] for stage in model.tables] for model in models]
+        self.index_groups.copy_(torch.from_numpy(np.stack([model.groups for model in models])))
+        self.index_tables.copy_(torch.from_numpy(np.array(rows)))
+        self.deep_tables.copy_(torch.tensor(np.array([[t.weights for t in level] for level in tables.some.deep])))
+        self.position_tables.copy_(torch.from_numpy(tables.where.weights))
+        self.stage_bits.copy_(torch.from_numpy(tables.bits))
         self._parsed = None
 
-    def forward(self, features: Tensor, stages: int | None = None) -> Tensor:
-        """What arrives of features (B, C, rows, columns) where every cell is sent; straight through in training."""
-        latent = self.down(features)
-        vectors = latent.permute(0, 2, 3, 1).flatten(0, 2)
-        indices = self.quantiser.search(vectors.detach(), stages or self.config.stages)
-        coded = self.quantiser.look_up(indices).view(len(features), *features.shape[2:], -1).permute(0, 3, 1, 2)
-        return self._expand(latent + (coded - latent).detach() if self.training else coded)
+    # The network.
 
-    def _expand(self, coded: Tensor) -> Tensor:
-        """Features (B, C, rows, columns) of latents; of one memory layout, since another may round otherwise."""
-        features: Tensor = self.up(coded.contiguous())
+    def forward(self, features: Tensor, depth: Tensor | None = None, useful: Tensor | None = None) -> Tensor:
+        """What arrives of features (B, C, rows, columns), straight through in training.
+
+        `depth` (B, rows, columns) are the stages of each cell, all by default; with the cells' usefulness (B, rows,
+        columns) codes are chosen by their bits besides.
+        """
+        latent = self.down(features).permute(0, 2, 3, 1)
+        indices = self.codes_of(latent.detach().flatten(0, 2), useful)
+        if depth is None:
+            depth = torch.full_like(latent[..., 0], self.config.stages)
+        stage = torch.arange(self.config.stages, device=depth.device)[:, None]
+        coded = self.quantiser.look_up(torch.where(stage < depth.flatten(), indices, self.config.codes)).view_as(latent)
+        if self.training:
+            coded = latent + (coded - latent).detach()
+        return self.up(coded.permute(0, 3, 1, 2), depth.float())
+
+    def codes_of(self, vectors: Tensor, useful: Tensor | None) -> Tensor:
+        """Indices (stages, N) of latents (N, width): the nearest, or chosen by the cells' usefulness as well."""
+        if useful is None:
+            return self.quantiser.search(vectors, self.config.stages)
+        return self.quantiser.choose(vectors, price_of(useful, self.quantiser).flatten())
+
+    def up(self, coded: Tensor, depth: Tensor) -> Tensor:
+        """Features (B, C, rows, columns) of latents (B, width, rows, columns) of so many stages (B, rows, columns).
+
+        Where depth is 0 nothing was sent, and nothing of it counts.
+        """
+        coded = coded.contiguous()  # another memory layout may round otherwise
+        sent = (depth > 0)[:, None]
+        known = torch.cat([coded * sent, depth[:, None] / self.config.stages], 1)
+        features: Tensor = torch.relu(self.expand(coded) + self.around(known)) * sent
         return features
 
-    def body(self, view: ViewLike, room: int | None) -> bytes:
-        """Every cell and stage, or the best choice that fits."""
-        vectors = self.down(view.bev[None])[0].permute(1, 2, 0).flatten(0, 1)
-        # A sent cell costs two bits at the least.
-        if room is None or len(vectors) <= 4 * room:
-            indices = self.quantiser.search(vectors, self.config.stages).cpu().numpy()
-            whole = self._write(RevqomSymbols(np.ones((self.grid.rows, self.grid.columns), bool), indices))
-            if room is None or len(whole) <= room:
-                return whole
-        return self._most_useful(vectors, rank(view.heat), room)
+    # The message.
 
-    def _most_useful(self, vectors: Tensor, order: IntArray, room: int) -> bytes:
-        """The first cells of `order` that fit, with as many stages as can be had; b"" where none fits."""
-        reach = min(len(order), room)  # cells that are looked at: few take less than a byte
-        while True:
-            chosen = torch.from_numpy(order[:reach]).to(vectors.device)
-            indices = self.quantiser.search(vectors[chosen], self.config.stages).cpu().numpy()
-            stages, count = self._choose(order[:reach], indices, room)
-            if count < reach or reach == len(order):
+    def bodies(self, view: ViewLike, room: Room, request: bytes | None) -> list[bytes]:
+        """Every cell and stage, or the best choice that fits; of a paper's variant every cell or nothing."""
+        return self.said(view.bev, view.heat, room)
+
+    def said(self, bev: Tensor, heat: Tensor, room: Room) -> list[bytes]:
+        """The bodies of a view's features (C, rows, columns) with that heat (classes, rows, columns)."""
+        latent = self.down(bev[None])[0].permute(1, 2, 0).flatten(0, 1)
+        if self.variant:
+            found = self.quantiser.search(latent, _PAPER_STAGES[self.variant]).cpu().numpy()
+            bodies = stretches(np.ones(len(latent)), room.packet, partial(self._write_packed, found))
+            return bodies if room.fits(bodies) else []
+        useful = usefulness(heat[None])[0].flatten()
+        indices = self.codes_of(latent, useful)
+        if room.total is None or len(latent) <= 4 * room.total:  # a cell costs two bits at the least
+            found = indices.cpu().numpy()
+            bits = self.tables().bits[np.arange(len(found))[:, None], found].sum(0)
+            bodies = stretches(bits, room.packet, partial(self._write_whole, found))
+            if room.total is None or room.fits(bodies):
+                return bodies
+        return self._most_useful(latent, useful, indices, room)
+
+    def _most_useful(self, latent: Tensor, useful: Tensor, indices: Tensor, room: Room) -> list[bytes]:
+        """The cells and stages that are worth most in so much room; [] where none fits."""
+        assert room.total is not None
+        count = min(len(useful), 2 * room.total, _MOST_CELLS)
+        value, cells = useful.topk(count)
+        chosen = indices[:, cells]
+        unit = self.quantiser.energy
+        gains = (ABSENT * unit - self.quantiser.distances(latent[cells], chosen)).clamp(min=LEAST * unit) * value**POWER
+        host = torch.cat([gains, chosen.to(gains), cells[None].to(gains)]).cpu().numpy().astype(np.float64)
+        stages = self.config.stages
+        found, cells_at = host[stages:-1].astype(np.int64), host[-1].astype(np.int64)
+        bits = self.tables().bits[np.arange(stages)[:, None], found].cumsum(0) + _CELL_BITS
+        return self._fit(cells_at, found, host[:stages], bits, room)
+
+    def _fit(self, cells: IntArray, found: IntArray, gains: FloatArray, bits: FloatArray, room: Room) -> list[bytes]:
+        """The packets of the best plan whose real size is within the room."""
+        assert room.total is not None
+        aim, best, size_of_best = 8.0 * (room.total - HEADER_BYTES), list[bytes](), 0
+        pairs: tuple[tuple[int, int], ...] = PAIRS
+        for _ in range(_TRIES):
+            choice = plan(gains, bits, aim, pairs)
+            bodies = self._packets(choice, cells, found, room)
+            size = sum(HEADER_BYTES + len(body) for body in bodies)
+            if room.fits(bodies) and size > size_of_best:
+                best, size_of_best = bodies, size
+            if not bodies or 0 <= room.total - size <= max(8, room.total // 100):
                 break
-            reach = min(2 * reach, len(order))
-        while count:
-            body = self._write(self._some(order[:count], indices[:stages, :count]))
-            if len(body) <= room:
-                return body
-            count -= 1 + count // 64
-        return b""
+            pairs = ((choice.low, choice.high),)
+            aim *= (room.total - HEADER_BYTES - 3) / (size - HEADER_BYTES)
+        return best
 
-    def _choose(self, order: IntArray, indices: IntArray, room: int) -> tuple[int, int]:
-        """Stages and cells: the most stages for which enough cells fit."""
-        cost = np.stack([table.bits[row] for table, row in zip(self.tables()[0][SOME], indices, strict=True)])
-        for stages in range(self.config.stages, 0, -1):
-            count = self._count(order, np.cumsum(cost[:stages].sum(axis=0)), room)
-            if count >= LADDER[stages - 1]:
-                break
-        return stages, count
+    def _packets(self, choice: Plan, cells: IntArray, found: IntArray, room: Room) -> list[bytes]:
+        """The packets of a plan for these flat cells."""
+        depth = np.zeros(self.grid.rows * self.grid.columns, np.int64)
+        depth[cells] = choice.depths
+        indices = np.zeros((len(found), len(depth)), np.int64)
+        indices[:, cells] = found
+        sent = cells[choice.depths > 0]
 
-    def _count(self, order: IntArray, running: FloatArray, room: int) -> int:
-        """How many cells fit whose indices cost `running` bits in all."""
-        where = self.tables()[1]
+        def write(piece: IntArray) -> bytes:
+            return self._write_some(np.sort(piece), indices, depth, choice)
 
-        def fits(count: int) -> bool:
-            free = 8 * room - _SLACK_BITS - running[count - 1]
-            mask = mask_of(order[:count], self.grid.rows, self.grid.columns)
-            return bool(free > 0 and where.bits(mask) <= free)
+        def bits(piece: IntArray) -> float:
+            stage = np.arange(len(found))[:, None]
+            parts = self.tables().bits[stage, indices[:, piece]] * (stage < depth[piece])
+            return float(parts.sum()) + _CELL_BITS * len(piece)
 
-        return largest(len(order), fits)
+        return fill(sent, self.grid.columns, Room(None, room.packet), bits, write) if len(sent) else []
 
-    def _some(self, chosen: IntArray, indices: IntArray) -> RevqomSymbols:
-        mask = mask_of(chosen, self.grid.rows, self.grid.columns)
-        return RevqomSymbols(mask, indices[:, np.argsort(chosen)])
+    def _write_some(self, cells: IntArray, indices: IntArray, depth: IntArray, choice: Plan) -> bytes:
+        """A packet of these flat cells, ascending, of indices and depths of all."""
+        tables, writer = self.tables(), SymbolWriter()
+        mask = mask_of(cells, self.grid.rows, self.grid.columns)
+        deep = depth[cells] == choice.high
+        low, high = (choice.low, choice.high) if not deep.all() else (choice.high, choice.high)
+        layout = Layout(low, high, level_of(deep))
+        tables.where.write(writer, mask)
+        tables.some.write(writer, mask, indices[:, cells], deep, layout)
+        return bytes([SOME << 4 | layout.level, low << 4 | high]) + writer.to_bytes()
 
-    def _write(self, symbols: RevqomSymbols) -> bytes:
-        stages = len(symbols.indices)
-        kind = WHOLE if symbols.mask.all() and stages == self.config.stages else SOME
-        tables, where = self.tables()
-        writer = SymbolWriter()
-        if kind == SOME:
-            where.write(writer, symbols.mask)
-        for row, table in zip(symbols.indices, tables[kind], strict=False):
-            writer.put(row, table)
-        return bytes([kind << 4 | stages]) + writer.to_bytes()
+    def _write_whole(self, indices: IntArray, first: int, end: int) -> bytes:
+        """A packet of all stages of the cells from `first` up to `end`."""
+        stages, writer = self.config.stages, SymbolWriter()
+        mask = self._stretch(first, end - first)
+        some = indices[:, first:end]
+        self.tables().whole.write(writer, mask, some, np.ones(end - first, bool), Layout(stages, stages, 0))
+        return bytes([WHOLE << 4, stages << 4 | stages]) + _STRETCH.pack(first, end - first) + writer.to_bytes()
+
+    def _write_packed(self, indices: IntArray, first: int, end: int) -> bytes:
+        """A packet of so many stages of the cells from `first` up to `end`, log2 K bits each."""
+        stages = len(indices)
+        bits = indices[:, first:end, None] >> np.arange(_bits_of(self.config.codes)) & 1
+        head = bytes([PACKED << 4, stages << 4 | stages]) + _STRETCH.pack(first, end - first)
+        return head + np.packbits(bits.astype(np.uint8)).tobytes()
+
+    def _stretch(self, first: int, count: int) -> BoolArray:
+        rows, columns = self.grid.rows, self.grid.columns
+        if not 0 < count <= rows * columns - first:
+            raise PayloadError(f"{count} cells from {first} on are not in a grid of {rows} x {columns}")
+        return mask_of(np.arange(first, first + count), rows, columns)
 
     def read(self, body: bytes) -> RevqomSymbols:
         """Cells and indices. Raises PayloadError."""
-        if not body:
-            raise PayloadError("an empty body holds no cells")
-        kind, stages = body[0] >> 4, body[0] & 15
-        if kind not in (WHOLE, SOME) or not 1 <= stages <= self.config.stages:
-            raise PayloadError(f"{body[0]:#04x} is no layout of this codec")
-        tables, where = self.tables()
-        reader = SymbolReader(body[1:])
-        shape = (self.grid.rows, self.grid.columns)
-        mask = where.read(reader, *shape) if kind == SOME else np.ones(shape, bool)
-        count = int(mask.sum())
-        indices = np.stack([reader.take(count, table) for table in tables[kind][:stages]])
+        if len(body) < 2:
+            raise PayloadError(f"a body of {len(body)} bytes holds no cells")
+        kind, level, low, high = body[0] >> 4, body[0] & 15, body[1] >> 4, body[1] & 15
+        if kind not in (WHOLE, SOME, PACKED) or level >= LEVELS or not 1 <= low <= high <= self.config.stages:
+            raise PayloadError(f"{body[:2].hex()} is no layout of this codec")
+        layout = Layout(low, high, level)
+        if kind == SOME:
+            reader, tables = SymbolReader(body[2:]), self.tables()
+            mask = tables.where.read(reader, self.grid.rows, self.grid.columns)
+            indices = tables.some.read(reader, mask, layout)
+            reader.finish()
+            return RevqomSymbols(mask, indices)
+        if len(body) < 2 + _STRETCH.size or low != high:
+            raise PayloadError(f"{body[: 2 + _STRETCH.size].hex()} names no stretch of cells")
+        mask, data = self._stretch(*_STRETCH.unpack_from(body, 2)), body[2 + _STRETCH.size :]
+        return RevqomSymbols(
+            mask, self._read_packed(data, mask, low) if kind == PACKED else self._read_whole(data, mask, layout)
+        )
+
+    def _read_whole(self, data: bytes, mask: BoolArray, layout: Layout) -> IntArray:
+        reader = SymbolReader(data)
+        indices = self.tables().whole.read(reader, mask, layout)
         reader.finish()
-        return RevqomSymbols(mask, indices)
+        return indices
+
+    def _read_packed(self, data: bytes, mask: BoolArray, stages: int) -> IntArray:
+        count, width = int(mask.sum()), _bits_of(self.config.codes)
+        if len(data) != -(-stages * count * width // 8):
+            raise PayloadError(f"{len(data)} bytes are not {stages} x {count} indices of {width} bits")
+        bits = np.unpackbits(np.frombuffer(data, np.uint8), count=stages * count * width)
+        indices = np.full((self.config.stages, count), self.config.codes, np.int64)
+        indices[:stages] = bits.reshape(stages, count, width).astype(np.int64) @ (1 << np.arange(width))
+        if indices[:stages].max() >= self.config.codes:
+            raise PayloadError(f"an index of {indices[:stages].max()} is beyond {self.config.codes} codes")
+        return indices
+
+    def join(self, parts: Iterator[RevqomSymbols]) -> RevqomSymbols:
+        """All cells of all parts; of a cell that several hold the last says what it is."""
+        shape = (self.grid.rows, self.grid.columns)
+        indices = np.full((self.config.stages, *shape), self.config.codes, np.int64)
+        for part in parts:
+            indices[:, part.mask] = part.indices
+        mask = indices[0] < self.config.codes
+        return RevqomSymbols(mask, indices[:, mask])
+
+    def formula_bytes(self, symbols: RevqomSymbols) -> float:
+        """log2 K bits for each stage of each cell, as the paper counts."""
+        return float((symbols.indices < self.config.codes).sum() * np.log2(self.config.codes) / 8)
 
     def reconstruct(self, header: Header, symbols: RevqomSymbols) -> Shared:
         """The features; cells that were not sent are 0 and invalid."""
         device = self.quantiser.codebooks.device
         mask = torch.from_numpy(symbols.mask).to(device)
+        indices = torch.from_numpy(symbols.indices).to(device)
         coded = torch.zeros(*mask.shape, self.config.width, device=device)
-        coded[mask] = self.quantiser.look_up(torch.from_numpy(symbols.indices).to(device))
-        features = self._expand(coded.permute(2, 0, 1)[None])[0] * mask
+        depth = torch.zeros(mask.shape, device=device)
+        coded[mask] = self.quantiser.look_up(indices)
+        depth[mask] = (indices < self.config.codes).sum(0).float()
         return Shared(
             sender=header.sender,
             time_us=header.time_us,
             world_from_agent=header.world_from_agent,
             stage=self.tap,
-            features=features,
+            features=self.up(coded.permute(2, 0, 1)[None], depth[None])[0],
             valid=mask,
         )
+
+
+def stretches(bits: FloatArray, packet: int, write: Callable[[int, int], bytes]) -> list[bytes]:
+    """The bodies of as few stretches of cells, which take about so many bits each, as fit into packets."""
+    most = packet - HEADER_BYTES
+    bodies, edges, count = [write(0, len(bits))], [0, len(bits)], 1
+    while max(map(len, bodies)) > most and len(bodies) < len(bits):
+        for (first, end), body in zip(pairwise(edges), bodies, strict=True):
+            bits[first:end] *= 8 * len(body) / bits[first:end].sum()
+        count = max(count + 1, -(-sum(map(len, bodies)) * 51 // (most * 50)))
+        ends = np.searchsorted(np.cumsum(bits), bits.sum() * np.arange(1, count) / count)
+        edges = [0, *np.unique(ends.clip(1, len(bits) - 1)).tolist(), len(bits)]
+        bodies = [write(first, end) for first, end in pairwise(edges)]
+    return bodies
+
+
+def price_of(useful: Tensor, quantiser: ResidualQuantiser) -> Tensor:
+    """What a bit is worth in squared distance, for cells of that usefulness: what nobody needs may be wrong."""
+    return PRICE * quantiser.energy / (FLOOR + useful.square())
+
+
+def _bits_of(codes: int) -> int:
+    return (codes - 1).bit_length()

@@ -71,3 +71,41 @@ def test_weight_decides_what_the_codebook_follows() -> None:
     for _ in range(20):
         learner.learn(vectors, weight)
     assert float((quantised.codebooks[0] - 5.0).square().mean(1).min()) < 0.1
+
+
+def test_choosing_weighs_distance_against_bits_as_a_plain_loop_does() -> None:
+    quantised = quantiser()
+    generator = torch.Generator().manual_seed(1)
+    quantised.costs.copy_(torch.rand(3, 8, generator=generator) * 9)
+    vectors, price = torch.randn(2100, 4, generator=generator), torch.rand(2100, generator=generator)
+    indices = quantised.choose(vectors, price)
+    distances = quantised.distances(vectors, indices)
+    for number in range(0, 2100, 70):
+        residual = vectors[number].clone()
+        for stage in range(3):
+            book = quantised.codebooks[stage]
+            score = [
+                float((residual - code).double().square().sum() + price[number].double() * cost)
+                for code, cost in zip(book, quantised.costs[stage], strict=True)
+            ]
+            assert int(indices[stage, number]) == score.index(min(score))
+            residual -= book[indices[stage, number]]
+            assert torch.isclose(distances[stage, number], residual.square().sum(), atol=1e-5)
+    assert torch.equal(quantised.choose(vectors, torch.zeros(2100)), quantised.search(vectors, 3))
+
+
+def test_an_index_beyond_the_codes_stands_for_nothing() -> None:
+    quantised = quantiser()
+    assert torch.equal(quantised.look_up(torch.tensor([[2], [8], [8]]))[0], quantised.codebooks[0, 2])
+    assert not quantised.look_up(torch.tensor([[8], [8], [8]])).any()
+
+
+def test_costs_follow_how_often_codes_are_chosen() -> None:
+    generator = torch.Generator().manual_seed(4)
+    quantised = ResidualQuantiser(1, 2, 2)
+    learner = CodebookLearner(quantised, 0.5, generator)
+    vectors = torch.cat([torch.full((700, 2), 3.0), torch.full((100, 2), -3.0)])
+    for _ in range(30):
+        learner.learn(vectors, torch.ones(800))
+    few, many = sorted(quantised.costs[0].tolist(), reverse=True)
+    assert abs(few - 3.0) < 0.01 and abs(many - 0.193) < 0.01
