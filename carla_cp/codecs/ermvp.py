@@ -5,7 +5,7 @@ As in the paper: the tap is the BEV feature; two 1x1 convolutions and a sigmoid 
 keeps them apart, and a share of the cells, best score first, is kept; DPC-KNN groups what is kept, and each group is
 merged, weighted by score, into one token; tokens leave with the positions of their cells, and the receiver spreads
 them again. `ermvp:paper` is that: a fifth of the cells, a fifth as many tokens of 32-bit floats, and four bytes per
-kept cell, into which its token's number fits as well, in one packet.
+kept cell, into which its token's place in the packet fits as well.
 
 Left out: feature spatial calibration and the attentive enhancement of the ego's features, which send nothing; the
 authors' public code builds the sparse features and then fuses the dense ones, so its figures say nothing of the loss.
@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from carla_cp.codecs.base import Codec, Room, ViewLike
-from carla_cp.codecs.bitstream import Header, PayloadError, SymbolReader, SymbolWriter, Table
+from carla_cp.codecs.bitstream import HEADER_BYTES, Header, PayloadError, SymbolReader, SymbolWriter, Table
 from carla_cp.codecs.closely import fill_closely
 from carla_cp.codecs.clusters import LINK_CONTEXTS, LINKS, dpc_knn, read_links, write_links
 from carla_cp.codecs.positions import BoolArray, PositionModel, mask_of
@@ -42,6 +42,7 @@ PLACE_WEIGHT = 0.5  # of a cell's width, in steps of a channel, in what is group
 KEPT, MERGED = 0.2, 0.2  # the paper's shares
 PAPER = len(SHARES)  # in the layout byte
 _MOST = 1e4  # that a feature can be
+_PLAIN_HEAD, _PLACE_BITS = 5, 12  # of the variant's packets: bytes before the cells; bits of a token's place
 _SLACK_BITS = 8 + 64  # the layout byte, the coder's rounding
 
 
@@ -167,7 +168,8 @@ class ErmvpCodec(Codec[ErmvpSymbols]):
         """As many cells as fit, by packets of clusters; the variant's one packet."""
         latent, score = self.compressed(view.bev[None])
         if self.variant == "paper":
-            return [self._paper(torch.cat([view.bev, score]).flatten(1).T.cpu().numpy())]
+            cells = torch.cat([view.bev, score]).flatten(1).T.cpu().numpy()
+            return self._paper(cells, room.packet - HEADER_BYTES)
         value = score * usefulness(view.heat[None])
         every = torch.cat([latent[0], score, value]).flatten(1).T.cpu().numpy()
         share = share_for(room.total)
@@ -209,18 +211,32 @@ class ErmvpCodec(Codec[ErmvpSymbols]):
         merged = _merged(torch.from_numpy(steps), torch.from_numpy(weight), torch.from_numpy(owner))
         return np.rint(merged.numpy()).clip(-LIMIT, LIMIT).astype(np.int64), owner
 
-    def _paper(self, cells: FloatArray) -> bytes:
-        """A body of cells (all, channels + 1), features and score, as the paper has it."""
+    def _paper(self, cells: FloatArray, limit: int) -> list[bytes]:
+        """Bodies of cells (all, channels + 1), features and score, as the paper has it, by tokens."""
         kept = np.sort(np.argsort(-cells[:, -1], kind="stable")[: math.ceil(KEPT * len(cells))])
         features = torch.from_numpy(cells[kept, :-1])
         owner = dpc_knn(features, math.ceil(MERGED * len(kept)))
         tokens = _merged(features, torch.from_numpy(cells[kept, -1]), torch.from_numpy(owner)).numpy()
-        words = owner << self._place_bits | kept
-        return bytes([PAPER]) + len(kept).to_bytes(4, "little") + words.astype("<u4").tobytes() + _floats(tokens)
+        token_bytes = 4 * tokens.shape[1]
+        most = max(1, (limit - _PLAIN_HEAD - token_bytes) // 4)  # cells of a token in one packet
+        packets, used = [list[tuple[int, IntArray]]()], _PLAIN_HEAD
+        for token in range(len(tokens)):
+            members = kept[owner == token]
+            for part in np.array_split(members, -(-len(members) // most)):
+                size = token_bytes + 4 * len(part)
+                if packets[-1] and used + size > limit:
+                    packets.append([])
+                    used = _PLAIN_HEAD
+                packets[-1].append((token, part))
+                used += size
+        return [self._plain_packet(packet, tokens) for packet in packets]
 
-    @property
-    def _place_bits(self) -> int:
-        return (self.grid.rows * self.grid.columns - 1).bit_length()
+    def _plain_packet(self, packet: list[tuple[int, IntArray]], tokens: npt.NDArray[np.float32]) -> bytes:
+        chosen = np.concatenate([part for _, part in packet])
+        place = np.repeat(np.arange(len(packet)), [len(part) for _, part in packet])
+        words = np.sort(chosen << _PLACE_BITS | place)
+        sent = tokens[[token for token, _ in packet]]
+        return bytes([PAPER]) + len(words).to_bytes(4, "little") + words.astype("<u4").tobytes() + _floats(sent)
 
     def read(self, body: bytes) -> ErmvpSymbols:
         """Cells and what each was replaced by. Raises PayloadError."""
@@ -242,7 +258,7 @@ class ErmvpCodec(Codec[ErmvpSymbols]):
             raise PayloadError(f"{len(body)} bytes are not {kept} cells and tokens")
         words = np.frombuffer(body, "<u4", kept, 4).astype(np.int64)
         tokens = np.frombuffer(body, "<f4", offset=4 + 4 * kept).reshape(-1, self.config.channels)
-        owner, chosen = words >> self._place_bits, words & ((1 << self._place_bits) - 1)
+        chosen, owner = words >> _PLACE_BITS, words & ((1 << _PLACE_BITS) - 1)
         if (np.diff(chosen) < 1).any() or chosen[-1] >= cells or not (owner < len(tokens)).all():
             raise PayloadError("a cell lies outside the grid, or out of order, or has no token")
         if not (np.isfinite(tokens) & (tokens >= 0) & (tokens <= _MOST)).all():
@@ -252,14 +268,18 @@ class ErmvpCodec(Codec[ErmvpSymbols]):
 
     def join(self, parts: Iterator[ErmvpSymbols]) -> ErmvpSymbols:
         """The cells of all packets, of one that is repeated the last. Raises PayloadError."""
-        mask = np.zeros((self.grid.rows, self.grid.columns), bool)
-        every, tokens = np.zeros((*mask.shape, self.config.width), np.float32), 0
+        mask, tokens = np.zeros((self.grid.rows, self.grid.columns), bool), 0
+        every: npt.NDArray[np.float32] | None = None
         for part in parts:
-            if part.values.shape[1] != self.config.width:
+            width = part.values.shape[1]
+            every = np.zeros((*mask.shape, width), np.float32) if every is None else every
+            if width != every.shape[2]:
                 raise PayloadError("a packet of features stands among packets of tokens")
             mask |= part.mask
             every[part.mask] = part.values
             tokens += part.tokens
+        if every is None:
+            raise PayloadError("no packets are no message")
         return ErmvpSymbols(mask, every[mask], tokens)
 
     def formula_bytes(self, symbols: ErmvpSymbols) -> float:
