@@ -6,7 +6,9 @@ from typing import Any
 
 import torch
 from codec_lessons import Teacher
+from lessons_codefilling import CodefillingTeacher
 from lessons_dense_sparse import DenseSparseTeacher
+from lessons_ermvp import ErmvpTeacher
 from lessons_infocom import InfocomTeacher
 from lessons_revqom import RevqomTeacher
 from lessons_where2comm import Where2commTeacher
@@ -18,6 +20,8 @@ TEACHERS: dict[str, Any] = {
     "revqom": RevqomTeacher,
     "infocom": InfocomTeacher,
     "dense_sparse": DenseSparseTeacher,
+    "ermvp": ErmvpTeacher,
+    "codefilling": CodefillingTeacher,
 }
 
 

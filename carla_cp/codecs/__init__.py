@@ -15,8 +15,10 @@ import torch
 
 from carla_cp.codecs.base import Codec, CodecError
 from carla_cp.codecs.bitstream import PayloadError
+from carla_cp.codecs.codefilling import CodefillingCodec
 from carla_cp.codecs.dense_sparse import DenseSparseCodec
 from carla_cp.codecs.early import EarlyCodec
+from carla_cp.codecs.ermvp import ErmvpCodec
 from carla_cp.codecs.infocom import InfocomCodec
 from carla_cp.codecs.late import LateCodec
 from carla_cp.codecs.none import NoneCodec
@@ -42,6 +44,8 @@ _OURS: dict[str, type[Codec[Any]]] = {
     "revqom": RevqomCodec,
     "infocom": InfocomCodec,
     "dense_sparse": DenseSparseCodec,
+    "ermvp": ErmvpCodec,
+    "codefilling": CodefillingCodec,
 }
 
 CODECS: dict[str, type[Codec[Any]]] = with_plugins(_OURS)

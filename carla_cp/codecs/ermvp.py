@@ -18,6 +18,7 @@ region and tokens of its own.
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ import torch
 from torch import Tensor, nn
 
 from carla_cp.codecs.base import Codec, Room, ViewLike
-from carla_cp.codecs.bitstream import HEADER_BYTES, Header, PayloadError, SymbolReader, SymbolWriter, Table
+from carla_cp.codecs.bitstream import HEADER_BYTES, MAX_PACKETS, Header, PayloadError, SymbolReader, SymbolWriter, Table
 from carla_cp.codecs.closely import fill_closely
 from carla_cp.codecs.clusters import LINK_CONTEXTS, LINKS, dpc_knn, read_links, write_links
 from carla_cp.codecs.positions import BoolArray, PositionModel, mask_of
@@ -41,6 +42,7 @@ SHARES = (0.2, 0.35, 0.6, 1.0)  # tokens per kept cell that a packet may have
 PLACE_WEIGHT = 0.5  # of a cell's width, in steps of a channel, in what is grouped
 KEPT, MERGED = 0.2, 0.2  # the paper's shares
 PAPER = len(SHARES)  # in the layout byte
+_STEPS_UP = (300, 700, 1400)  # budgets from which on the next share serves
 _MOST = 1e4  # that a feature can be
 _PLAIN_HEAD, _PLACE_BITS = 5, 12  # of the variant's packets: bytes before the cells; bits of a token's place
 _SLACK_BITS = 8 + 64  # the layout byte, the coder's rounding
@@ -81,6 +83,7 @@ class ErmvpCodec(Codec[ErmvpSymbols]):
     tap = Stage.BEV
     learned = True
     variants = ("paper",)
+    most_packets = MAX_PACKETS  # of the variant's plain tokens; coded ones are fewer
 
     def __init__(self, fingerprint: int = 0, grid: GridSpec | None = None, config: ErmvpConfig | None = None) -> None:
         super().__init__(fingerprint, grid)
@@ -306,8 +309,8 @@ class ErmvpCodec(Codec[ErmvpSymbols]):
 
 
 def share_for(budget: int | None) -> int:
-    """The entry of `SHARES` that serves a budget best, as measured on validation frames."""
-    return len(SHARES) - 1 if budget is None or budget > 16_000 else 1
+    """The entry of `SHARES` that served such a budget best on validation frames: few bytes, few tokens."""
+    return len(SHARES) - 1 if budget is None else bisect.bisect(_STEPS_UP, budget)
 
 
 def _merged(vectors: Tensor, weight: Tensor, owner: Tensor) -> Tensor:
