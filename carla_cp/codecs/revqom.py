@@ -47,7 +47,7 @@ PAIRS = ((1, 4), (1, 6), (2, 6), (2, 8), (3, 8), (4, 8), (6, 8), (8, 8))  # dept
 _PAPER_STAGES = {"paper": 3, "paper12": 2, "paper6": 1}
 POWER = 1.0  # of usefulness, that a cell's worth goes by
 _CELL_BITS = 2.5  # position and depth of a cell, about
-_MOST_CELLS = 6000  # that a budget chooses among
+_SOME_CELLS = 1000  # that a budget chooses among, and one more for every three bytes
 _TRIES = 5
 _STRETCH = struct.Struct("<II")  # the first cell, how many
 
@@ -211,7 +211,7 @@ class RevqomCodec(Codec[RevqomSymbols]):
     def _most_useful(self, latent: Tensor, useful: Tensor, indices: Tensor, room: Room) -> list[bytes]:
         """The cells and stages that are worth most in so much room; [] where none fits."""
         assert room.total is not None
-        count = min(len(useful), 2 * room.total, _MOST_CELLS)
+        count = min(len(useful), 2 * room.total, _SOME_CELLS + room.total // 3)
         value, cells = useful.topk(count)
         chosen = indices[:, cells]
         unit = self.quantiser.energy
