@@ -45,11 +45,11 @@ class Packet:
 
 
 def corpus_of(name: str, codec: Codec[object], views: Sequence[ViewLike]) -> Corpus:
-    """Messages of all views at several budgets, in long packets and in short ones, and at the full rate in long ones."""
+    """Messages of all views at several budgets, in long packets and short ones, and at the full rate in long ones."""
     small: list[bytes] = []
     whole: list[bytes] = []
     for view in views:
-        budgets = (None,) if codec.variant == "paper" else (*BUDGETS, None)
+        budgets = (None,) if codec.fixed_rate else (*BUDGETS, None)
         for budget in budgets:
             kept = whole if budget is None else small
             kept.append(codec.encode(view, budget))

@@ -38,11 +38,12 @@ class Counts:
 
         def code(stage: int, places: IntArray, contexts: IntArray) -> IntArray:
             if stage == DEEP:
-                found = deep[places].astype(np.int64)
+                found: IntArray = deep[places].astype(np.int64)
                 np.add.at(self.deep[layout.level], (contexts, found), 1.0)
                 return found
-            np.add.at(self.indices[stage], (contexts, symbols.indices[stage, places]), 1.0)
-            return symbols.indices[stage, places]
+            said: IntArray = symbols.indices[stage, places]
+            np.add.at(self.indices[stage], (contexts, said), 1.0)
+            return said
 
         model.walk(symbols.mask, layout, code, grouped=False)
         self.masks.append(symbols.mask)

@@ -95,7 +95,7 @@ def parse_choice(text: str) -> CodecChoice:
     """
     name, at, budget = text.partition("@")
     kind, variant = codec_kind(name)
-    if variant == "paper" and at:
+    if variant.startswith("paper") and at:
         raise CodecError(f"--codec {text}: the paper's rate is fixed; write --codec {name}, or {kind.name}@{budget}")
     if not at:
         return CodecChoice(name, None)

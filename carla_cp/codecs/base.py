@@ -90,7 +90,7 @@ class Codec(nn.Module, ABC, Generic[Symbols]):
     takes_budget: ClassVar[bool] = True
     asks: ClassVar[bool] = False  # receivers say what they want, by `request`
     most_packets: ClassVar[int] = MOST_PACKETS  # of a message; more are refused, for each takes its time to read
-    variants: ClassVar[tuple[str, ...]] = ()  # `NAME:VARIANT`; `paper` is the paper's own fixed rate
+    variants: ClassVar[tuple[str, ...]] = ()  # `NAME:VARIANT`; those named `paper...` have the paper's fixed rates
 
     def __init__(self, fingerprint: int = 0, grid: GridSpec | None = None) -> None:
         super().__init__()
@@ -102,6 +102,11 @@ class Codec(nn.Module, ABC, Generic[Symbols]):
     def for_detector(cls, fingerprint: int, config: DetectorConfig) -> Codec[Symbols]:
         """An untrained one for a detector; the fingerprint tells weights apart."""
         return cls(fingerprint, config.grid)
+
+    @property
+    def fixed_rate(self) -> bool:
+        """Whether this variant takes no budget: the rate is the paper's own."""
+        return self.variant.startswith("paper")
 
     def check_fusion(self, tap: Stage, what: str) -> None:
         """Raises CodecError, with `what` named, unless fusion that takes `tap` has a use for what this codec sends."""

@@ -74,7 +74,7 @@ def view(seed: int = 0, objects: int = 8) -> FakeView:
 @lru_cache(maxsize=256)
 def message(codec: Codec[Any], budget: int | None, packet_bytes: int = PACKET_BYTES) -> bytes:
     """What it says of the first view; at its own rate where the rate is the paper's."""
-    return codec.encode(view(), None if codec.variant == "paper" else budget, packet_bytes=packet_bytes)
+    return codec.encode(view(), None if codec.fixed_rate else budget, packet_bytes=packet_bytes)
 
 
 def same(first: Shared, second: Shared) -> bool:
@@ -165,7 +165,7 @@ def test_the_same_view_gives_the_same_bytes_and_the_same_bytes_the_same_stage(
     any_sender: Codec[Any], budget: int | None
 ) -> None:
     payload = message(any_sender, budget)
-    assert any_sender.encode(view(), None if any_sender.variant == "paper" else budget) == payload
+    assert any_sender.encode(view(), None if any_sender.fixed_rate else budget) == payload
     assert same(any_sender.decode(payload), any_sender.decode(payload))
 
 
@@ -196,7 +196,7 @@ def test_silent_codecs_send_nothing_and_take_no_message() -> None:
 
 def packets_said(codec: Codec[Any]) -> tuple[bytes, ...]:
     """Of a message in several packets; of the usual length where the rate is the paper's and may be long."""
-    return cut(message(codec, 2000, PACKET_BYTES if codec.variant == "paper" else SHORT))
+    return cut(message(codec, 2000, PACKET_BYTES if codec.fixed_rate else SHORT))
 
 
 def test_a_message_in_another_order_or_in_part_twice_says_the_same(any_sender: Codec[Any]) -> None:
