@@ -34,6 +34,7 @@ _CRC = struct.Struct("<I")
 _ALPHABET = "\0abcdefghijklmnopqrstuvwxyz0123456789_-."
 _NAME_CHARACTERS = 9
 _ANGLE_STEP = 2 * math.pi / 65536
+_LINES = 8  # tries before a search halves what is left
 
 
 class PayloadError(ValueError):
@@ -239,4 +240,22 @@ def largest(high: int, fits: Callable[[int], bool]) -> int:
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low
+
+
+def nearly_largest(high: int, size: Callable[[int], float], limit: float, start: int, close: float = 0.99) -> int:
+    """A count in [0, high] whose size is at most `limit`, and at least `close` times it where any count's is.
+
+    Otherwise the largest that fits. Sizes never fall as counts rise, and rise about evenly: `start` is tried first,
+    then where the line through the last two ends, so that few are asked for; 0 is taken to fit.
+    """
+    low, beyond, best = 0, high + 1, 0.0
+    before, tried, rounds = (0, 0.0), max(start, 1), 0
+    while beyond - low > 1 and best < close * limit:
+        tried = min(max(tried, low + 1), beyond - 1) if rounds < _LINES else (low + beyond) // 2
+        found = size(tried)
+        low, best, beyond = (tried, found, beyond) if found <= limit else (low, best, tried)
+        slope = max((found - before[1]) / (tried - before[0]), 1e-9) if tried != before[0] else 1.0
+        before, tried = (tried, found), tried + round(min((limit * (1 + close) / 2 - found) / slope, 1e9))
+        rounds += 1
     return low

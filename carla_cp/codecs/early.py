@@ -9,16 +9,18 @@ tables: for thinned clouds and for whole ones; the shorter body goes.
 
 from __future__ import annotations
 
+import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from carla_cp.codecs.base import Codec, Room, ViewLike
-from carla_cp.codecs.bitstream import HEADER_BYTES, Header, PayloadError, SymbolReader, SymbolWriter, largest
-from carla_cp.codecs.octree import HEIGHT_BITS, SIDE_BITS, Octree, codes_of, places_of
+from carla_cp.codecs.bitstream import HEADER_BYTES, Header, PayloadError, SymbolReader, SymbolWriter, nearly_largest
+from carla_cp.codecs.octree import CODE_BITS, HEIGHT_BITS, SIDE_BITS, Octree, Split, codes_of, places_of, splits
 from carla_cp.codecs.point_tables import THIN_HALVES, THIN_QUARTERS, WHOLE_HALVES, WHOLE_QUARTERS
 from carla_cp.types import FloatArray, GridSpec, IntArray, PointArray, Shared, Stage
 
@@ -31,6 +33,9 @@ MAX_PACKETS = 128
 ROAD_M = 0.2  # what lies lower is road
 TREES = (Octree(THIN_QUARTERS, THIN_HALVES), Octree(WHOLE_QUARTERS, WHOLE_HALVES))
 _PREFIX = struct.Struct("<BBB")  # sensor height [0.1 m], attenuation [1e-4 / m], which of TREES
+_EACH, _FIRST = 16, 9  # bytes of a body beside its points': prefix, rounding, and but for the first, to begin anew
+_AIM = 0.995  # of a budget
+_SPARE, _ROUNDING = 0.03, 4  # of a budget, and bytes, that may stay empty
 _POINT_BYTES = 4 * 4  # OpenCOOD's x, y, z, intensity in float32
 
 
@@ -55,19 +60,18 @@ class EarlyCodec(Codec[EarlySymbols]):
         points = view.points
         codes, first = lattice(points)
         order = useful(points[first], view.heat.float().amax(0).cpu().numpy(), self.grid)
+        rank = np.empty_like(order)
+        rank[order] = np.arange(len(order))
         height = int(np.clip(round(view.sweep.sensor_height_m * 10), 0, 255))
         attenuation = _attenuation(points, height / 10)
-        count = min(len(codes), MAX_POINTS // 2)
+
+        def best(count: int) -> EarlySymbols:
+            return EarlySymbols(codes[rank < count], height, attenuation)
+
+        most = min(len(codes), MAX_POINTS // 2)
         if room.total is not None:
-            order = order[: 4 * room.total]  # two bits a point: more can never fit
-            count = largest(min(count, len(order)), lambda n: n == 0 or _likely(np.sort(codes[order[:n]]), room))
-        while count:
-            symbols = EarlySymbols(np.sort(codes[order[:count]]), height, attenuation)
-            bodies = _packets(symbols, room)
-            if bodies and room.fits(bodies):
-                return bodies
-            count -= 1 + count // 64
-        return []
+            return _fullest(best, min(most, 4 * room.total), room)  # two bits a point: more can never fit
+        return _packets(best(most), room) if most else []
 
     def read(self, body: bytes) -> EarlySymbols:
         """The points of one packet. Raises PayloadError."""
@@ -124,8 +128,13 @@ def lattice(points: PointArray) -> tuple[IntArray, npt.NDArray[np.intp]]:
 
 def write(symbols: EarlySymbols, tree: int) -> bytes:
     """The body of at least one point, by that set of tables."""
+    return _body(symbols, tree, splits(symbols.codes), 0, len(symbols.codes))
+
+
+def _body(symbols: EarlySymbols, tree: int, steps: Sequence[Split], start: int, stop: int) -> bytes:
+    """That of the points from `start` to `stop`, a group of those split."""
     writer = SymbolWriter()
-    TREES[tree].tell(writer, symbols.codes)
+    TREES[tree].tell_part(writer, steps, start, stop)
     return _PREFIX.pack(symbols.height, symbols.attenuation, tree) + writer.to_bytes()
 
 
@@ -134,36 +143,67 @@ def _most(size: int) -> int:
     return min(64 + 16 * size, 1 << 15)
 
 
-def _costs(codes: IntArray) -> tuple[int, FloatArray]:
-    """The tables that suit these points better, and what each point costs in bits."""
-    costs = [tree.costs(codes) for tree in TREES]
+def _costs(steps: Sequence[Split], count: int) -> tuple[int, FloatArray]:
+    """The tables that suit these points better, and what each of so many points costs in bits."""
+    costs = [tree.costs(steps, count) for tree in TREES]
     best = int(np.argmin([cost.sum() for cost in costs]))
     return best, costs[best]
 
 
-def _likely(codes: IntArray, room: Room) -> bool:
-    """Whether points are likely to fit, with the headers of the packets that they need."""
+def _pieces(size: float, room: Room) -> int:
+    """How many packets about so many bytes need."""
+    return max(1, math.ceil(size / max(room.packet - HEADER_BYTES - _EACH, 1)))
+
+
+def _fullest(best: Callable[[int], EarlySymbols], most: int, room: Room) -> list[bytes]:
+    """Packets of as many of the best points, at most so many, as fit closely; [] where none do."""
     assert room.total is not None
-    size = _costs(codes)[1].sum() / 8
-    packets = max(1, -(-size // (room.packet - HEADER_BYTES - _PREFIX.size)))
-    return bool(size + (HEADER_BYTES + _PREFIX.size) * packets <= room.total)
+    total = room.total
+
+    def size(count: int) -> float:
+        length = float(_costs(splits(best(count).codes), count)[1].sum()) / 8
+        return length + (HEADER_BYTES + _EACH) * _pieces(length, room) + _FIRST - _EACH
+
+    count = nearly_largest(most, size, total, total)
+    while count:
+        bodies = _packets(best(count), room)
+        used = sum(HEADER_BYTES + len(body) for body in bodies)
+        if not bodies:
+            count -= 1 + count // 64
+        elif used > total:
+            count = min(count - 1, int(count * _AIM * total / used))
+        elif count == most or total - used <= max(_SPARE * total, _ROUNDING):
+            return bodies
+        else:
+            return _fuller(best, min(most, max(count + 1, int(count * _AIM * total / used))), bodies, room)
+    return []
+
+
+def _fuller(best: Callable[[int], EarlySymbols], count: int, bodies: list[bytes], room: Room) -> list[bytes]:
+    """Packets of that many of the best points, if they fit, instead of these bodies."""
+    more = _packets(best(count), room)
+    return more if more and room.fits(more) else bodies
 
 
 def _packets(symbols: EarlySymbols, room: Room) -> list[bytes]:
     """Bodies of about equal size along the curve, of as few packets as will do; [] where even many are too long."""
-    space = room.packet - HEADER_BYTES
-    tree, costs = _costs(symbols.codes)
+    space, codes = room.packet - HEADER_BYTES, symbols.codes
+    whole = splits(codes)
+    tree, costs = _costs(whole, len(codes))
     ends = np.cumsum(costs)
-    least = max(1, int(-(-ends[-1] // (8 * max(space - _PREFIX.size, 1)))))
+    least = _pieces(ends[-1] / 8, room)
     for pieces in range(least, min(2 * least + 2, MAX_PACKETS) + 1):
         cuts = np.searchsorted(ends, ends[-1] / pieces * np.arange(1, pieces))
-        parts = [part for part in np.split(symbols.codes, cuts) if len(part)]
-        bodies = [write(EarlySymbols(part, symbols.height, symbols.attenuation), tree) for part in parts]
-        fits = all(len(part) <= _most(len(body)) for part, body in zip(parts, bodies, strict=True))
-        if fits and max(map(len, bodies)) <= space:
+        edges = sorted({0, *cuts.tolist(), len(codes)})
+        held = np.diff(edges)
+        steps = splits(codes | np.repeat(np.arange(len(held)), held) << CODE_BITS) if pieces > 1 else whole
+        sizes = np.add.reduceat(TREES[tree].costs(steps, len(codes)), edges[:-1]) / 8
+        if sizes.max() + _PREFIX.size > space:
+            continue
+        bodies = [_body(symbols, tree, steps, *bounds) for bounds in pairwise(edges)]
+        counted = all(count <= _most(len(body)) for count, body in zip(held, bodies, strict=True))
+        if counted and max(map(len, bodies)) <= space:
             return bodies
-        if room.total is not None and not Room(room.total, 1 << 62).fits(bodies):
-            return []
     return []
 
 

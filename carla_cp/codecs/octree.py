@@ -69,10 +69,16 @@ def _spreads() -> list[tuple[IntArray, IntArray, IntArray]]:
 
 
 _SPREADS = _spreads()
-_BESIDE = {
-    False: np.array([[0, -1, 0], [0, 1, 0], [-1, 0, 0], [1, 0, 0]]),
-    True: np.array([[0, 0, -1], [0, 0, 1]]),
-}
+_AXES = [tuple(int(part[-1]) for part in parts) for parts in _SPREADS]  # the bits of x, y and z in a node's code
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Split:
+    """All nodes of one step, along the curve."""
+
+    first: IntArray  # the first point of each
+    symbols: IntArray
+    contexts: IntArray
 
 
 def codes_of(places: IntArray) -> IntArray:
@@ -97,16 +103,37 @@ def _parted(places: IntArray, step: Step, part: IntArray) -> IntArray:
     return np.asarray(places << [1, 1, 0] | (part[:, None] >> [0, 1, 0]) & [1, 1, 0])
 
 
-def _contexts(nodes: IntArray, places: IntArray, number: int) -> IntArray:
-    """For nodes along the curve, before the step of that number: which neighbours are occupied, a bit each, (N,)."""
-    step = STEPS[number]
-    x, y, z = _SPREADS[number]
-    beside = places[:, None] + _BESIDE[step.halves]  # (N, neighbours, 3)
-    wrapped = beside & [len(x) - 1, len(y) - 1, len(z) - 1]
-    wanted = x[wrapped[..., 0]] | y[wrapped[..., 1]] | z[wrapped[..., 2]]
-    at = np.minimum(np.searchsorted(nodes, wanted), len(nodes) - 1)
-    occupied = (nodes[at] == wanted) & (wrapped == beside).all(axis=2)
-    return np.asarray(occupied @ (1 << np.arange(occupied.shape[1])))
+def _contexts(nodes: IntArray, number: int) -> IntArray:
+    """For nodes along the curve, before the step of that number: which neighbours are occupied, a bit each, (N,).
+
+    Bits of a node above those of its place tell groups apart, which know nothing of each other.
+    """
+    x, y, z = _AXES[number]
+    result = np.zeros(len(nodes), np.int64)
+    for place, axis in enumerate((z,) if STEPS[number].halves else (y, x)):
+        inner = np.flatnonzero(nodes & axis != axis)
+        node = nodes[inner]
+        wanted = ((node | ~axis) + 1) & axis | node & ~axis  # one further, without a carry out of the axis
+        at = np.searchsorted(nodes, wanted)
+        at[at == len(nodes)] = 0
+        found = nodes[at] == wanted
+        result[inner[found]] |= 2 << 2 * place
+        result[at[found]] |= 1 << 2 * place
+    return result
+
+
+def splits(codes: IntArray) -> list[Split]:
+    """Step by step, the nodes of points, rising and each once; bits above those of a code tell groups apart."""
+    result, left = [], CODE_BITS
+    nodes = codes >> left
+    for number, step in enumerate(STEPS):
+        first = np.flatnonzero(np.diff(nodes, prepend=-1))
+        contexts = _contexts(nodes[first], number)
+        left -= step.bits
+        nodes = codes >> left
+        parts = np.left_shift(1, nodes & ((1 << step.bits) - 1))
+        result.append(Split(first, np.bitwise_or.reduceat(parts, first) - 1, contexts))
+    return result
 
 
 class Octree:
@@ -121,36 +148,28 @@ class Octree:
 
     def tell(self, sink: Sink, codes: IntArray) -> None:
         """Hands the symbols of points, rising and each once, to a writer, step by step."""
-        for tables, (_, symbols, contexts) in zip(self.tables, _nodes(codes), strict=True):
-            sink.put_in_context(symbols, contexts, tables)
+        self.tell_part(sink, splits(codes), 0, len(codes))
 
-    def costs(self, codes: IntArray) -> FloatArray:
-        """What each point adds to the bits of a message, (N,): a node's are its first point's."""
-        result = np.zeros(len(codes))
-        for number, (first, symbols, contexts) in enumerate(_nodes(codes)):
-            result[first] += self._bits[number][contexts, symbols]
+    def tell_part(self, sink: Sink, steps: Sequence[Split], start: int, stop: int) -> None:
+        """Hands the symbols of a group, the points from `start` to `stop`, to a writer."""
+        for tables, step in zip(self.tables, steps, strict=True):
+            part = slice(*np.searchsorted(step.first, [start, stop]))
+            sink.put_in_context(step.symbols[part], step.contexts[part], tables)
+
+    def costs(self, steps: Sequence[Split], count: int) -> FloatArray:
+        """What each of so many points adds to the bits of a message, (count,): a node's are its first point's."""
+        result = np.zeros(count)
+        for bits, step in zip(self._bits, steps, strict=True):
+            result[step.first] += bits[step.contexts, step.symbols]
         return result
 
     def read(self, reader: SymbolReader, most: int) -> IntArray:
         """The points that were told, rising. Raises PayloadError where they are more than `most`."""
-        nodes, places = np.zeros(1, np.int64), np.zeros((1, 3), np.int64)
+        nodes = np.zeros(1, np.int64)
         for number, (step, tables) in enumerate(zip(STEPS, self.tables, strict=True)):
-            patterns = reader.take_in_context(_contexts(nodes, places, number), tables) + 1
+            patterns = reader.take_in_context(_contexts(nodes, number), tables) + 1
             node, part = np.nonzero((patterns[:, None] >> np.arange(1 << step.bits)) & 1)
             if len(node) > most:
                 raise PayloadError(f"more than {most} points are more than a packet may hold")
-            nodes, places = nodes[node] << step.bits | part, _parted(places[node], step, part)
+            nodes = nodes[node] << step.bits | part
         return nodes
-
-
-def _nodes(codes: IntArray) -> Iterator[tuple[IntArray, IntArray, IntArray]]:
-    """Step by step, of all nodes: the first point, the symbol and the context."""
-    places, left = places_of(codes), CODE_BITS
-    for number, step in enumerate(STEPS):
-        nodes = codes >> left
-        first = np.flatnonzero(np.diff(nodes, prepend=-1))
-        down = np.array([SIDE_BITS - step.side, SIDE_BITS - step.side, HEIGHT_BITS - step.height])
-        contexts = _contexts(nodes[first], places[first] >> down, number)
-        left -= step.bits
-        parts = np.left_shift(1, (codes >> left) & ((1 << step.bits) - 1))
-        yield first, np.bitwise_or.reduceat(parts, first) - 1, contexts

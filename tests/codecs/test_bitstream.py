@@ -19,6 +19,7 @@ from carla_cp.codecs.bitstream import (
     Table,
     cut,
     largest,
+    nearly_largest,
     pack,
     unpack,
 )
@@ -148,6 +149,36 @@ def test_golden_bytes_of_symbols_and_header() -> None:
 @given(st.integers(0, 500), st.integers(0, 600))
 def test_largest_finds_the_last_that_fits(high: int, limit: int) -> None:
     assert largest(high, lambda count: count <= limit) == min(high, limit)
+
+
+@given(
+    steps=st.lists(st.floats(0, 9), max_size=200),
+    limit=st.floats(0.1, 900),
+    start=st.integers(-3, 300),
+    close=st.floats(0.9, 1),
+)
+def test_nearly_largest_finds_a_count_near_the_last_that_fits(
+    steps: list[float], limit: float, start: int, close: float
+) -> None:
+    sizes = [0.0]
+    for step in steps:
+        sizes.append(sizes[-1] + step)
+    last = max(count for count, size in enumerate(sizes) if size <= limit)
+    found = nearly_largest(len(steps), sizes.__getitem__, limit, start, close)
+    assert sizes[found] <= limit
+    assert found == last or sizes[found] >= close * limit
+
+
+def test_nearly_largest_asks_few_times_where_sizes_rise_about_evenly() -> None:
+    asked: list[int] = []
+
+    def size(count: int) -> float:
+        asked.append(count)
+        return 40 + float(count) ** 0.93
+
+    found = nearly_largest(30_000, size, 9000.0, 100)
+    assert 0.99 * 9000 <= size(found) <= 9000
+    assert len(asked) - 1 <= 4
 
 
 @given(lengths=st.lists(st.integers(0, 500), min_size=1, max_size=5))

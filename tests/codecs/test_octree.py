@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from carla_cp.codecs.bitstream import PayloadError, SymbolReader, SymbolWriter
 from carla_cp.codecs.early import TREES, lattice
 from carla_cp.codecs.octaves import Meter
-from carla_cp.codecs.octree import FIRST_HALVED, STEPS, codes_of, places_of
+from carla_cp.codecs.octree import FIRST_HALVED, STEPS, codes_of, places_of, splits
 from carla_cp.types import IntArray
 from tests.codecs.fake import fake_view
 
@@ -54,7 +54,7 @@ def test_the_body_is_near_its_ideal_length_and_costs_add_up_to_it(tree: int) -> 
     codes = lattice(fake_view().points)[0]
     meter = Meter()
     TREES[tree].tell(meter, codes)
-    assert TREES[tree].costs(codes).sum() == pytest.approx(meter.bits)
+    assert TREES[tree].costs(splits(codes), len(codes)).sum() == pytest.approx(meter.bits)
     assert len(told(codes, tree)) <= 1.03 * meter.bits / 8 + 16
 
 
