@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from carla_cp.codecs.infocom_symbols import LEVELS
+
 
 @dataclass(frozen=True, slots=True)
 class InfocomConfig:
@@ -26,6 +28,7 @@ class InfocomConfig:
     latent: int = 256
     branches: tuple[int, ...] = (16, 8, 8)  # channels of the 3x3, 5x5 and 7x7 branch
     stem: int = 16
+    content: int = 2  # 4-bit channels of a kept pillar beside its rating
     seed_channels: int = 4
     decoder: tuple[int, ...] = (32, 32, 32)  # channels behind each doubling
     refine: int = 48
@@ -45,6 +48,7 @@ PAPER = InfocomConfig(
     encoder_side=32,
     branches=(32, 16, 16),
     stem=64,
+    content=0,
     seed_channels=256,
     decoder=(128, 128, 64),
     refine=64,
@@ -102,7 +106,10 @@ def _pooled(maps: Tensor, pool: int) -> Tensor:
 
 
 class MaskNet(nn.Module):
-    """Pillars (B, C, H, W) to the importance of each, (B, H, W) in [0, 1]."""
+    """Pillars (B, C, H, W) and their use (B, 1, H, W) to rating and content of each, (B, 1 + content, H, W).
+
+    All are in [0, 1].
+    """
 
     def __init__(self, config: InfocomConfig) -> None:
         super().__init__()
@@ -115,21 +122,30 @@ class MaskNet(nn.Module):
             nn.Sequential(nn.Conv2d(inner, width, size, padding=size // 2, bias=False), _norm(width), nn.ReLU())
             for width, size in zip(config.branches, (3, 5, 7), strict=True)
         )
-        total = sum(config.branches) + folded
-        self.out = nn.Sequential(nn.Conv2d(total, 32, 1), nn.ReLU(), nn.Conv2d(32, config.pool**2, 1))
+        total = sum(config.branches) + folded + config.pool**2
+        outputs = (1 + config.content) * config.pool**2
+        self.out = nn.Sequential(nn.Conv2d(total, 48, 1), nn.ReLU(), nn.Conv2d(48, outputs, 1))
         self.unfold = nn.PixelShuffle(config.pool)
 
-    def forward(self, pillars: Tensor) -> Tensor:
+    def forward(self, pillars: Tensor, useful: Tensor) -> Tensor:
         folded = self.fold(self.stem(pillars))
         mixed = self.mix(folded)
-        wide = torch.cat([folded, *(branch(mixed) for branch in self.branches)], dim=1)
-        # Starting from where points fell spares the training to find that empty pillars matter little.
-        occupied = (pillars.amax(dim=1) > 0).float()
-        return torch.sigmoid(self.unfold(self.out(wide))[:, 0].float() + 4.0 * occupied - 4.5)
+        wide = torch.cat([folded, self.fold(useful), *(branch(mixed) for branch in self.branches)], dim=1)
+        # Starting from where points fell on what the sender takes for objects spares the training to find both.
+        start = 4.0 * (pillars.amax(dim=1, keepdim=True) > 0) + 4.0 * useful.clamp(max=1.0) - 8.0
+        rating, content = self.unfold(self.out(wide)).float().tensor_split([1], dim=1)
+        return torch.sigmoid(torch.cat([rating + start, content], dim=1))
+
+
+def mask_sent(steps: Tensor, chosen: Tensor, channels: int) -> Tensor:
+    """What the decoder sees (B, 1 + content, H, W): ratings from 0, content around 0; 0 where nothing was sent."""
+    content = steps[:, 1:] * (2 / LEVELS) - 1
+    content = torch.cat([content[:, :channels], torch.zeros_like(content[:, channels:])], dim=1)
+    return torch.cat([steps[:, :1] / LEVELS, content], dim=1) * chosen
 
 
 class MaskDecoder(nn.Module):
-    """Latent (B, latent) and mask (B, H, W) to pillars (B, C, H, W), >= 0.
+    """Latent (B, latent) and mask (B, 1 + content, H, W) to pillars (B, C, H, W), >= 0.
 
     H and W are those of a seed grid, `rows` x `columns`, times the configuration's extent.
     """
@@ -141,7 +157,7 @@ class MaskDecoder(nn.Module):
         self.fold = nn.PixelUnshuffle(config.pool)
         finest = config.decoder[-1]
         self.look = nn.Sequential(
-            nn.Conv2d(config.pool**2, finest, 3, 1, 1, bias=False),
+            nn.Conv2d((1 + config.content) * config.pool**2, finest, 3, 1, 1, bias=False),
             _norm(finest),
             nn.ELU(inplace=True),
         )
@@ -175,7 +191,7 @@ class MaskDecoder(nn.Module):
 
     def rebuild(self, seeds: Tensor, mask: Tensor) -> Tensor:
         """Pillars of seed grids and mask, whole or any part of both that fits together."""
-        looks = [self.look(self.fold(mask[:, None]).contiguous(memory_format=torch.channels_last))]
+        looks = [self.look(self.fold(mask).contiguous(memory_format=torch.channels_last))]
         for look in self.looks:
             looks.append(look(looks[-1]))
         value = seeds.contiguous(memory_format=torch.channels_last)

@@ -9,13 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from carla_cp.codecs.base import Room
-from carla_cp.codecs.bitstream import PayloadError, SymbolReader, SymbolWriter
+from carla_cp.codecs.bitstream import HEADER_BYTES, PayloadError, SymbolReader, SymbolWriter
 from carla_cp.codecs.cells import fill
-from carla_cp.codecs.infocom_symbols import OCTAVES, STEP, Floats, InfocomSymbols, LatentModel, LevelModel
+from carla_cp.codecs.infocom_symbols import ABSENT, OCTAVES, STEP, Floats, InfocomSymbols, LatentModel, PillarModel
 from carla_cp.codecs.positions import BoolArray, PositionModel, mask_of
 from carla_cp.types import IntArray
 
-_LATENT, _PAPER_BAND, _PAPER_LATENT = 1, 0x80, 0x81  # a body's first byte; ours is 2 x level tables + latent or not
+# A body's first byte: channels of content + _LATENT or not + _TABLES x the set of level tables, or one of the paper's.
+_CHANNELS, _LATENT, _TABLES = 3, 4, 8
+_PAPER_BAND, _PAPER_LATENT = 0x80, 0x81
+LADDER = (0, 1200, 850)  # pillars that must fit for 0, 1, 2 channels of content: by AP on validation maps
 _BAND = struct.Struct("<HH")  # first row, rows
 _MOST = 1e4  # a float of the latent
 _SLACK_BITS = 8 + 64  # the first byte, the coder's rounding
@@ -26,7 +29,7 @@ class InfocomTables:
     """The probabilities of all symbols."""
 
     where: PositionModel
-    levels: LevelModel
+    pillars: PillarModel
     latent: LatentModel
 
 
@@ -36,7 +39,14 @@ class InfocomChoice:
 
     latent: Floats  # (latent,)
     order: IntArray  # flat indices of the best pillars, the highest rated first
-    levels: IntArray  # theirs, in [0, LEVELS]
+    values: IntArray  # (1 + content, best pillars) in that order: level, then content, in [0, LEVELS]
+
+
+def best(rating: Floats, count: int) -> IntArray:
+    """The `count` places of highest rating, the highest first; equal ones in order."""
+    floor = np.partition(rating, len(rating) - count)[len(rating) - count]
+    likely = np.flatnonzero(rating >= floor)
+    return np.asarray(likely[np.argsort(-rating[likely], kind="stable")][:count])
 
 
 class Packer:
@@ -48,33 +58,50 @@ class Packer:
         """Of the pillar grid's rows and columns, and the latent in steps if it is sent."""
         self.shape, self.tables, self.order, self.steps = shape, tables, choice.order, steps
         self.fixed_bits = _SLACK_BITS + (0.0 if steps is None else tables.latent.bits(steps))
-        self.levels = np.zeros(shape[0] * shape[1], np.int64)
-        self.levels[choice.order] = choice.levels
+        self.values = np.zeros((len(choice.values), shape[0] * shape[1]), np.int64)
+        self.values[:, choice.order] = choice.values
 
-    def bodies(self, count: int, room: Room) -> list[bytes]:
-        """The first `count` pillars, or as many as fit."""
-        return fill(self.order[:count], self.shape[1], room, self.bits, self.write)
+    def channels(self, count: int, room: Room) -> int:
+        """The most channels of content with which enough of the first `count` pillars, or all, fit."""
+        channels = len(self.values) - 1
+        if room.total is None:
+            return channels
+        aim = 8 * (room.total - HEADER_BYTES * -(-room.total // room.packet))
+        while channels and self.bits(self.order[: min(LADDER[channels], count)], channels) > aim:
+            channels -= 1
+        return channels
 
-    def bits(self, cells: IntArray) -> float:
+    def bodies(self, count: int, channels: int, room: Room) -> list[bytes]:
+        """The first `count` pillars, or as many as fit, with so many channels of content."""
+        return fill(
+            self.order[:count],
+            self.shape[1],
+            room,
+            lambda cells: self.bits(cells, channels),
+            lambda cells: self.write(cells, channels),
+        )
+
+    def bits(self, cells: IntArray, channels: int) -> float:
         """What a packet of these pillars takes, closely."""
         mask = mask_of(cells, *self.shape)
-        levels = self.levels[np.sort(cells)]
-        return self.fixed_bits + self.tables.where.bits(mask) + self.tables.levels.cheapest(mask, levels)[1]
+        values = self.values[: 1 + channels, np.sort(cells)]
+        return self.fixed_bits + self.tables.where.bits(mask) + self.tables.pillars.bits(mask, values)
 
-    def write(self, cells: IntArray) -> bytes:
+    def write(self, cells: IntArray, channels: int) -> bytes:
         """The body of a packet of these pillars."""
-        return write_body(self.tables, mask_of(cells, *self.shape), self.levels[np.sort(cells)], self.steps)
+        mask = mask_of(cells, *self.shape)
+        return write_body(self.tables, mask, self.values[: 1 + channels, np.sort(cells)], self.steps)
 
 
-def write_body(tables: InfocomTables, mask: BoolArray, levels: IntArray, steps: IntArray | None) -> bytes:
-    """Of pillars, at least one, their levels (kept,) in row order, and a latent in steps, or none."""
+def write_body(tables: InfocomTables, mask: BoolArray, values: IntArray, steps: IntArray | None) -> bytes:
+    """Of pillars, at least one, their values (1 + channels, kept) in row order, and a latent in steps, or none."""
     writer = SymbolWriter()
     tables.where.write(writer, mask)
-    chosen = tables.levels.cheapest(mask, levels)[0]
-    tables.levels.write(writer, mask, levels, chosen)
+    chosen = tables.pillars.cheapest(mask, values[0])[0]
+    tables.pillars.write(writer, mask, values, chosen)
     if steps is not None:
         tables.latent.write(writer, steps)
-    return bytes([2 * chosen + (0 if steps is None else _LATENT)]) + writer.to_bytes()
+    return bytes([len(values) - 1 + (0 if steps is None else _LATENT) + _TABLES * chosen]) + writer.to_bytes()
 
 
 def read_body(tables: InfocomTables, body: bytes, shape: tuple[int, int]) -> InfocomSymbols:
@@ -84,15 +111,16 @@ def read_body(tables: InfocomTables, body: bytes, shape: tuple[int, int]) -> Inf
     if body[0] == _PAPER_LATENT:
         return _read_floats(tables, body, shape)
     if body[0] == _PAPER_BAND:
-        return _read_band(body, shape)
-    if body[0] >= 2 * OCTAVES:
+        return _read_band(tables, body, shape)
+    channels = body[0] & _CHANNELS
+    if body[0] >= _TABLES * OCTAVES or channels > len(tables.pillars.content):
         raise PayloadError(f"{body[0]:#04x} is no layout of this codec")
     reader = SymbolReader(body[1:])
     mask = tables.where.read(reader, *shape)
-    levels = tables.levels.read(reader, mask, body[0] // 2)
+    values = tables.pillars.read(reader, mask, channels, body[0] // _TABLES)
     latent = tables.latent.read(reader).astype(np.float32) * np.float32(STEP) if body[0] & _LATENT else None
     reader.finish()
-    return InfocomSymbols(latent, mask, levels)
+    return InfocomSymbols(latent, mask, values)
 
 
 def paper_bodies(choice: InfocomChoice, shape: tuple[int, int], most: int) -> list[bytes]:
@@ -102,7 +130,7 @@ def paper_bodies(choice: InfocomChoice, shape: tuple[int, int], most: int) -> li
     """
     mask = mask_of(choice.order, *shape)
     levels = np.zeros(mask.shape, np.uint8)
-    levels.reshape(-1)[choice.order] = choice.levels
+    levels.reshape(-1)[choice.order] = choice.values[0]
     bodies, first = [bytes([_PAPER_LATENT]) + choice.latent.astype("<f4").tobytes()], 0
     for row in range(1, shape[0] + 1):
         if row == shape[0] or _band_bytes(mask[first : row + 1]) > most:
@@ -124,7 +152,7 @@ def _write_band(mask: BoolArray, levels: npt.NDArray[np.uint8], first: int, end:
     return bytes([_PAPER_BAND]) + _BAND.pack(first, end - first) + flags.tobytes() + packed.tobytes()
 
 
-def _read_band(body: bytes, shape: tuple[int, int]) -> InfocomSymbols:
+def _read_band(tables: InfocomTables, body: bytes, shape: tuple[int, int]) -> InfocomSymbols:
     if len(body) < 1 + _BAND.size:
         raise PayloadError(f"{len(body)} bytes name no band of rows")
     first, rows = _BAND.unpack_from(body, 1)
@@ -137,8 +165,9 @@ def _read_band(body: bytes, shape: tuple[int, int]) -> InfocomSymbols:
     count, packed = int(mask.sum()), rest[-(-flags // 8) :]
     if len(packed) != -(-count // 2):
         raise PayloadError(f"{len(packed)} bytes are not {count} levels of 4 bits")
-    levels = np.stack([packed >> 4, packed & 15], axis=1).reshape(-1)[:count]
-    return InfocomSymbols(None, mask, levels.astype(np.int64))
+    values = np.full((1 + len(tables.pillars.content), count), ABSENT, np.int64)
+    values[0] = np.stack([packed >> 4, packed & 15], axis=1).reshape(-1)[:count]
+    return InfocomSymbols(None, mask, values)
 
 
 def _read_floats(tables: InfocomTables, body: bytes, shape: tuple[int, int]) -> InfocomSymbols:
@@ -147,4 +176,5 @@ def _read_floats(tables: InfocomTables, body: bytes, shape: tuple[int, int]) -> 
     latent = np.frombuffer(body, "<f4", offset=1).astype(np.float32)
     if not np.abs(latent).max() <= _MOST:
         raise PayloadError("the latent lies beyond anything that is sent")
-    return InfocomSymbols(latent, np.zeros(shape, bool), np.zeros(0, np.int64))
+    none = np.zeros((1 + len(tables.pillars.content), 0), np.int64)
+    return InfocomSymbols(latent, np.zeros(shape, bool), none)

@@ -2,7 +2,8 @@
 
 The latent's dimensions are Gaussians: each has its own mean and spread, and those whose tables are nearest to one
 another share one, so that a few calls code all; a dimension that says nothing costs nothing. A pillar's level is coded
-in the context of how many pillars beside it are kept, by the best of some sets of tables.
+in the context of how many pillars beside it are kept, by the best of some sets of tables; each of its content channels
+in the context of what was said of it just before.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ LIMIT = 15  # steps of the latent either way of its mean
 PHASES = 4  # of a mean between two steps
 SPREADS = 16
 OCTAVES, BESIDE = 8, 4  # sets of level tables, and contexts in each
+ABSENT = -1  # the content of a pillar that came without
 Floats = npt.NDArray[np.float32]
 
 
@@ -34,7 +36,7 @@ class InfocomSymbols:
 
     latent: Floats | None  # (latent,)
     mask: BoolArray  # (rows, columns) of pillars
-    levels: IntArray  # (kept,) in row order, in [0, LEVELS]
+    values: IntArray  # (1 + content, kept) in row order: level, then content; in [0, LEVELS], or ABSENT
 
 
 class LatentModel:
@@ -85,25 +87,42 @@ def gaussians() -> list[Table]:
     return tables
 
 
-class LevelModel:
-    """The tables of kept pillars' levels."""
+class PillarModel:
+    """The tables of what is said of a kept pillar."""
 
-    def __init__(self, weights: npt.ArrayLike) -> None:
-        """Of table weights (OCTAVES, BESIDE, LEVELS), each row as `Table` wants it."""
-        self.weights: IntArray = np.array(weights, np.int64)
-        self.tables = [[Table(row) for row in rows] for rows in self.weights]
+    def __init__(self, levels: npt.ArrayLike, content: npt.ArrayLike) -> None:
+        """Of table weights (OCTAVES, BESIDE, LEVELS) and (content, LEVELS + 1, LEVELS + 1)."""
+        self.levels = [[Table(row) for row in rows] for rows in np.asarray(levels)]
+        self.content = [[Table(row) for row in rows] for rows in np.asarray(content)]
 
     @staticmethod
-    def learnt(samples: Sequence[InfocomSymbols]) -> LevelModel:
-        """The one that suits these messages; every level stays possible."""
-        counts = np.full((OCTAVES, BESIDE, LEVELS), 0.3)
+    def learnt(samples: Sequence[InfocomSymbols], channels: int) -> PillarModel:
+        """The one that suits these messages; every value stays possible."""
+        levels = np.full((OCTAVES, BESIDE, LEVELS), 0.3)
+        content = np.full((channels, LEVELS + 1, LEVELS + 1), 0.1)
         for sample in samples:
-            np.add.at(counts[octave(len(sample.levels))], (beside(sample.mask), sample.levels - 1), 1.0)
-        return LevelModel([[Table.from_counts(row).weights for row in rows] for rows in counts])
+            level, before = sample.values[0], sample.values[0]
+            np.add.at(levels[octave(len(level))], (beside(sample.mask), level - 1), 1.0)
+            for counts, row in zip(content, sample.values[1:], strict=True):
+                np.add.at(counts, (before, row), 1.0)
+                before = row
+        return PillarModel(_weights(levels), _weights(content))
+
+    def weights(self) -> tuple[IntArray, IntArray]:
+        """What the constructor takes."""
+        levels, content = (
+            np.array([[table.weights for table in row] for row in rows], np.int64)
+            for rows in (self.levels, self.content)
+        )
+        return levels, content.reshape(len(self.content), LEVELS + 1, LEVELS + 1)
 
     @cached_property
-    def _bits(self) -> FloatArray:
-        return np.array([np.concatenate([table.bits for table in tables]) for tables in self.tables])
+    def _level_bits(self) -> FloatArray:
+        return np.array([np.concatenate([table.bits for table in tables]) for tables in self.levels])
+
+    @cached_property
+    def _content_bits(self) -> list[FloatArray]:
+        return [np.stack([table.bits for table in tables]) for tables in self.content]
 
     def cheapest(self, mask: BoolArray, levels: IntArray) -> tuple[int, float]:
         """The set of tables that says the levels of a mask in the fewest bits, and those bits.
@@ -111,16 +130,32 @@ class LevelModel:
         A region of a long message is not like a short one: the count of its own pillars does not tell.
         """
         counts = np.bincount(beside(mask) * LEVELS + levels - 1, minlength=BESIDE * LEVELS)
-        bits = self._bits @ counts
+        bits = self._level_bits @ counts
         return int(bits.argmin()), float(bits.min())
 
-    def write(self, writer: SymbolWriter, mask: BoolArray, levels: IntArray, tables: int) -> None:
-        """Appends the levels (kept,), of at least 1, of the pillars that a mask holds."""
-        writer.put_in_context(levels - 1, beside(mask), self.tables[tables])
+    def bits(self, mask: BoolArray, values: IntArray) -> float:
+        """What `write` will cost, by the set of tables that is cheapest."""
+        content = zip(self._content_bits, values, values[1:], strict=False)
+        return self.cheapest(mask, values[0])[1] + float(sum(bits[before, row].sum() for bits, before, row in content))
 
-    def read(self, reader: SymbolReader, mask: BoolArray, tables: int) -> IntArray:
-        """The levels that were written."""
-        return reader.take_in_context(beside(mask), self.tables[tables]) + 1
+    def write(self, writer: SymbolWriter, mask: BoolArray, values: IntArray, tables: int) -> None:
+        """Appends values (1 + channels, kept), levels of at least 1, of the pillars that a mask holds."""
+        writer.put_in_context(values[0] - 1, beside(mask), self.levels[tables])
+        for rows, before, row in zip(self.content, values, values[1:], strict=False):
+            writer.put_in_context(row, before, rows)
+
+    def read(self, reader: SymbolReader, mask: BoolArray, channels: int, tables: int) -> IntArray:
+        """The values that were written; ABSENT where there are fewer channels of content than could be."""
+        values = np.full((1 + len(self.content), int(mask.sum())), ABSENT, np.int64)
+        values[0] = reader.take_in_context(beside(mask), self.levels[tables]) + 1
+        for row in range(1, 1 + channels):
+            values[row] = reader.take_in_context(values[row - 1], self.content[row - 1])
+        return values
+
+
+def _weights(counts: FloatArray) -> IntArray:
+    flat = [Table.from_counts(row).weights for row in counts.reshape(-1, counts.shape[-1])]
+    return np.array(flat, np.int64).reshape(counts.shape)
 
 
 def octave(count: int) -> int:

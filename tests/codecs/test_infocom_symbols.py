@@ -1,19 +1,21 @@
-"""The tables of latent and levels, against plain loops."""
+"""The tables of latent and pillars, against plain loops."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carla_cp.codecs.bitstream import SymbolReader, SymbolWriter
 from carla_cp.codecs.infocom_symbols import (
+    ABSENT,
     BESIDE,
     LEVELS,
     LIMIT,
     InfocomSymbols,
     LatentModel,
-    LevelModel,
+    PillarModel,
     beside,
     octave,
 )
@@ -32,7 +34,8 @@ def sample(seed: int, share: float = 0.1) -> InfocomSymbols:
     mask = rng.random((32, 48)) < share
     mask[3, 4] = True
     levels = (1 + np.array(plain_beside(mask)) + rng.geometric(0.7, int(mask.sum()))).clip(1, LEVELS)
-    return InfocomSymbols(None, mask, levels)
+    first = (levels + rng.integers(0, 2, len(levels))).clip(max=LEVELS)
+    return InfocomSymbols(None, mask, np.stack([levels, first, rng.integers(0, LEVELS + 1, len(levels))]))
 
 
 def plain_beside(mask: BoolArray) -> list[int]:
@@ -80,33 +83,50 @@ def test_kept_neighbours_are_counted_as_a_plain_loop_counts_them(seed: int, shar
     assert beside(mask).tolist() == plain_beside(mask)
 
 
-def test_levels_come_back_at_what_the_model_says_they_cost() -> None:
-    model = LevelModel.learnt([sample(seed) for seed in range(20)])
+@pytest.mark.parametrize("channels", [0, 1, 2])
+def test_values_come_back_at_what_the_model_says_they_cost(channels: int) -> None:
+    model = PillarModel.learnt([sample(seed) for seed in range(20)], 2)
     message, writer = sample(21), SymbolWriter()
-    tables, bits = model.cheapest(message.mask, message.levels)
-    model.write(writer, message.mask, message.levels, tables)
+    values = message.values[: 1 + channels]
+    tables = model.cheapest(message.mask, values[0])[0]
+    model.write(writer, message.mask, values, tables)
     data = writer.to_bytes()
-    assert len(data) <= 1.03 * bits / 8 + 16
-    assert (LevelModel(model.weights).read(SymbolReader(data), message.mask, tables) == message.levels).all()
+    assert len(data) <= 1.03 * model.bits(message.mask, values) / 8 + 16
+    found = PillarModel(*model.weights()).read(SymbolReader(data), message.mask, channels, tables)
+    assert (found[: 1 + channels] == values).all() and (found[1 + channels :] == ABSENT).all()
 
 
-def test_the_cheapest_tables_are_those_of_a_plain_loop() -> None:
-    model = LevelModel.learnt([sample(seed, share) for seed in range(5) for share in (0.02, 0.1, 0.5)])
+def test_the_cheapest_tables_and_the_bits_are_those_of_a_plain_loop() -> None:
+    model = PillarModel.learnt([sample(seed, share) for seed in range(5) for share in (0.02, 0.1, 0.5)], 2)
     message, costs = sample(9, 0.3), []
-    for tables in model.tables:
-        pairs = zip(plain_beside(message.mask), message.levels, strict=True)
+    for tables in model.levels:
+        pairs = zip(plain_beside(message.mask), message.values[0], strict=True)
         costs.append(sum(float(tables[around].bits[level - 1]) for around, level in pairs))
-    found = model.cheapest(message.mask, message.levels)
+    found = model.cheapest(message.mask, message.values[0])
     assert found[0] == int(np.argmin(costs)) and abs(found[1] - min(costs)) < 1e-6
+    content = 0.0
+    for level, first, second in message.values.T:
+        content += model.content[0][level].bits[first] + model.content[1][first].bits[second]
+    assert abs(model.bits(message.mask, message.values) - min(costs) - content) < 1e-6
 
 
 def test_contexts_save_what_levels_have_in_common_with_their_neighbourhood() -> None:
-    model = LevelModel.learnt([sample(seed, 0.4) for seed in range(30)])
+    model = PillarModel.learnt([sample(seed, 0.4) for seed in range(30)], 2)
     message = sample(31, 0.4)
-    counts = np.bincount(message.levels)
-    share = counts[counts > 0] / len(message.levels)
-    alone = -float((share * np.log2(share)).sum()) * len(message.levels)
-    assert model.cheapest(message.mask, message.levels)[1] < 0.8 * alone
+    levels = message.values[0]
+    counts = np.bincount(levels)
+    share = counts[counts > 0] / len(levels)
+    alone = -float((share * np.log2(share)).sum()) * len(levels)
+    assert model.cheapest(message.mask, levels)[1] < 0.8 * alone
+
+
+def test_content_costs_what_the_level_leaves_open() -> None:
+    model = PillarModel.learnt([sample(seed) for seed in range(30)], 2)
+    message = sample(31)
+    levels, one, two = (model.bits(message.mask, message.values[:rows]) for rows in (1, 2, 3))
+    count = int(message.mask.sum())
+    assert 0.8 * count < one - levels < 1.3 * count  # a bit each
+    assert 3.8 * count < two - one < 4.5 * count  # any of 16
 
 
 def test_more_pillars_use_a_later_table() -> None:
