@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -173,23 +173,24 @@ class SymbolWriter:
     """Collects symbols in the order in which they will be read."""
 
     def __init__(self) -> None:
-        self._runs: list[tuple[IntArray, Table]] = []
+        self._runs: list[tuple[npt.NDArray[np.int32], Table]] = []
 
     def put(self, symbols: IntArray, table: Table) -> None:
         """Appends symbols in [0, len(table))."""
         if len(symbols):
-            self._runs.append((symbols, table))
+            self._runs.append((symbols.astype(np.int32), table))
 
     def put_in_context(self, symbols: IntArray, contexts: IntArray, tables: Sequence[Table]) -> None:
         """Appends symbols, each with the table of its context; those of one context go in one call, in order."""
-        for run, table in _by_context(contexts, tables):
-            self.put(symbols[run], table)
+        order, runs = _by_context(contexts, tables)
+        ordered = symbols[order].astype(np.int32)
+        self._runs += [(ordered[start:end], table) for start, end, table in runs]
 
     def to_bytes(self) -> bytes:
         """All of them: the entropy plus at most eight bytes, a multiple of four."""
         coder = constriction.stream.stack.AnsCoder()
         for symbols, table in reversed(self._runs):
-            coder.encode_reverse(symbols.astype(np.int32), table.model)
+            coder.encode_reverse(symbols, table.model)
         return bytes(coder.get_compressed().astype("<u4").tobytes())
 
 
@@ -213,9 +214,9 @@ class SymbolReader:
     def take_in_context(self, contexts: IntArray, tables: Sequence[Table]) -> IntArray:
         """The next `len(contexts)` symbols, as `put_in_context` wrote them."""
         symbols = np.zeros(len(contexts), np.int64)
-        for run, table in _by_context(contexts, tables):
-            if len(run):
-                symbols[run] = self.take(len(run), table)
+        order, runs = _by_context(contexts, tables)
+        for start, end, table in runs:
+            symbols[order[start:end]] = self.take(end - start, table)
         return symbols
 
     def finish(self) -> None:
@@ -224,14 +225,14 @@ class SymbolReader:
             raise PayloadError("the symbols do not end where the message does")
 
 
-def _by_context(contexts: IntArray, tables: Sequence[Table]) -> Iterator[tuple[IntArray, Table]]:
-    """For each context that occurs the places of its symbols, ascending, and its table."""
+def _by_context(
+    contexts: IntArray, tables: Sequence[Table]
+) -> tuple[npt.NDArray[np.intp], list[tuple[int, int, Table]]]:
+    """The places of symbols by context, ascending in each; and of each context that occurs start, end and table."""
     order = np.argsort(contexts.astype(np.int16), kind="stable")  # 16 bits: a radix sort
-    start = 0
-    for context, count in enumerate(np.bincount(contexts, minlength=len(tables)).tolist()):
-        if count:
-            yield order[start : start + count], tables[context]
-            start += count
+    ends = np.cumsum(np.bincount(contexts, minlength=len(tables))).tolist()
+    runs = zip([0, *ends], ends, tables, strict=False)
+    return order, [(start, end, table) for start, end, table in runs if end > start]
 
 
 def largest(high: int, fits: Callable[[int], bool]) -> int:

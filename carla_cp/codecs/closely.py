@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import numpy as np
+
 from carla_cp.codecs.base import Room
 from carla_cp.codecs.bitstream import HEADER_BYTES, largest
 from carla_cp.codecs.cells import Bits, Write, fill, morton
-from carla_cp.types import IntArray
+from carla_cp.types import FloatArray, IntArray
 
+_AIM = 0.995  # of a budget
+_EMPTY, _ROUNDING = 0.03, 4  # of a budget, and bytes, that may stay empty
 _ROUNDS = 4
 _CLOSE = 0.985  # of the room: no further round
 _WIDER = 1.005  # what a guess is mended by, beyond what was too much
-_SPARE = 0.98  # of a packet's room, that it is planned to take
+FULL = 0.98  # of a packet's room, that it is planned to take
 
 
 def fill_closely(order: IntArray, columns: int, room: Room, guess: Bits, write: Write) -> list[bytes]:
@@ -38,6 +44,47 @@ def fill_closely(order: IntArray, columns: int, room: Room, guess: Bits, write: 
     return best or fill(order, columns, room, lambda cells: factor * guess(cells), write)
 
 
+def fullest(most: int, count: int, room: Room, write: Callable[[int], list[bytes]]) -> list[bytes]:
+    """The bodies of about as many of at most `most` items as fit, where `count` is a good guess; [] where none does.
+
+    `write` makes those of a count, which need not fit, or none where a packet cannot hold an item.
+    """
+    total = room.total
+    while count:
+        bodies = write(count)
+        used = sum(HEADER_BYTES + len(body) for body in bodies)
+        if not bodies:
+            count -= 1 + count // 64
+        elif total is not None and used > total:
+            count = min(count - 1, int(count * _AIM * total / used))
+        elif total is None or count == most or total - used <= max(_EMPTY * total, _ROUNDING):
+            return bodies
+        else:
+            more = write(min(most, max(count + 1, int(count * _AIM * total / used))))
+            return more if more and room.fits(more) else bodies
+    return []
+
+
+def stretches(costs: FloatArray, limit: int, write: Callable[[int, int], bytes]) -> list[bytes]:
+    """Bodies of at most `limit` bytes, one full after the other; [] where even one item is longer.
+
+    `write` makes one of the items from a start to a stop, which take about `costs` bytes, (items,), each: what was
+    written mends the guess for what follows.
+    """
+    ends, bodies, at, factor = np.append(0.0, np.cumsum(costs)), list[bytes](), 0, 1.0
+    while at < len(costs):
+        stop = max(at + 1, int(np.searchsorted(ends, ends[at] + FULL * limit / factor, "right")) - 1)
+        body = write(at, stop)
+        while len(body) > limit:
+            if stop == at + 1:
+                return []
+            stop = max(at + 1, min(stop - 1, at + int((stop - at) * FULL * limit / len(body))))
+            body = write(at, stop)
+        bodies.append(body)
+        at, factor = stop, len(body) / (ends[stop] - ends[at])
+    return bodies
+
+
 def _affordable(order: IntArray, room: Room, guess: Bits, factor: float) -> int:
     """How many cells are likely to fit, headers of the packets that they need included."""
     assert room.total is not None
@@ -55,12 +102,12 @@ def _packets(curve: IntArray, limit: int, cell_bytes: float, write: Write) -> li
     bodies: list[bytes] = []
     at = 0
     while at < len(curve):
-        count = min(len(curve) - at, max(1, int(_SPARE * limit / cell_bytes)))
+        count = min(len(curve) - at, max(1, int(FULL * limit / cell_bytes)))
         body = write(curve[at : at + count])
         while len(body) > limit:
             if count == 1:
                 return []
-            count = max(1, min(count - 1, int(_SPARE * count * limit / len(body))))
+            count = max(1, min(count - 1, int(FULL * count * limit / len(body))))
             body = write(curve[at : at + count])
         bodies.append(body)
         at, cell_bytes = at + count, len(body) / count

@@ -29,6 +29,7 @@ from torch.nn import functional as F
 
 from carla_cp.codecs.base import Codec, Room, ViewLike
 from carla_cp.codecs.bitstream import HEADER_BYTES, Header, PayloadError, SymbolReader, SymbolWriter, Table
+from carla_cp.codecs.closely import fullest, stretches
 from carla_cp.codecs.dense_sparse_net import CoarseNet, DenseSparseConfig, FineNet, SimVq
 from carla_cp.codecs.dense_sparse_paper import COARSE, FINE, WIDE, PaperLayout
 from carla_cp.codecs.dense_sparse_plan import Plan
@@ -185,29 +186,22 @@ class DenseSparseCodec(Codec[DenseSparseSymbols]):
         start = len(self._write(coarse, None))
         if room.total is not None and start > COARSE_SHARE * room.total:
             coarse, start = None, 0
-        order, best = plan.order(), list[bytes]()
-        count = plan.count(order, start, room, self.tables())
-        while count:
-            bodies = self._packets(plan, plan.depth(order[:count]), coarse, start, room)
-            if not bodies and best:
-                break
-            best, more = bodies, plan.further(order, count, bodies, room) if bodies else count - 1 - count // 64
-            if bodies and more == count:
-                break
-            count = more
-        return best
+        order = plan.order()
+
+        def write(count: int) -> list[bytes]:
+            return self._packets(plan, plan.depth(order[:count]), coarse, start, room)
+
+        return fullest(len(order), plan.count(order, start, room, self.tables()), room, write)
 
     def _packets(self, plan: Plan, depth: IntArray, coarse: IntArray | None, start: int, room: Room) -> list[bytes]:
-        """Bodies of as few packets as will do; [] where there is no room for them."""
-        least = math.ceil((plan.size(depth) + start) * 0.95 / (room.packet - HEADER_BYTES))
-        for pieces in range(max(1, least), 2 * least + 2):
-            bodies = [
-                self._write(coarse if place == 0 else None, plan.only(depth, part))
-                for place, part in enumerate(plan.shares(depth, start, pieces))
-            ]
-            if room.fits(bodies):
-                return bodies
-        return []
+        """Bodies along the Morton curve, one full after the other; [] where a patch takes more than a packet."""
+        curve, costs = plan.curve(depth)
+        costs[0] += start
+
+        def write(first: int, stop: int) -> bytes:
+            return self._write(coarse if first == 0 else None, plan.only(depth, curve[first:stop]))
+
+        return stretches(costs, room.packet - HEADER_BYTES, write)
 
     def _write(self, coarse: IntArray | None, patches: Patches | None) -> bytes:
         writer, tables = SymbolWriter(), self.tables()

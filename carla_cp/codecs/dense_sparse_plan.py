@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from carla_cp.codecs.base import Room
-from carla_cp.codecs.bitstream import HEADER_BYTES, largest
+from carla_cp.codecs.bitstream import HEADER_BYTES, nearly_largest
 from carla_cp.codecs.cells import morton
-from carla_cp.codecs.dense_sparse_tokens import Patches, TokenTables
+from carla_cp.codecs.closely import FULL
+from carla_cp.codecs.dense_sparse_tokens import Patches, TokenTables, first_bits
 from carla_cp.types import FloatArray, IntArray
 
 PATCH_BITS = 6.0  # about what a patch's place and depth take
-_SPARE = 0.015  # of a message, that may stay empty
-_SLACK = 5  # bytes per packet: the layout byte, the coder's rounding
+_EACH, _LESS = 18, 12  # bytes of a body beside its patches': layout, rounding, and but for the first, to begin anew
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,34 +51,22 @@ class Plan:
         """How many of the order are likely to fit behind `start` bytes."""
         if room.total is None:
             return len(order)
-        total, free = room.total, room.packet - HEADER_BYTES
-        running = np.cumsum(self.bits.ravel()[order])
+        free = room.packet - HEADER_BYTES
+        later = self.bits.copy()
+        later[:, 0] = 0.0
+        running = np.cumsum(later.ravel()[order])
 
-        def fits(count: int) -> bool:
+        def size(count: int) -> float:
             depth = self.depth(order[:count])
-            bits = running[count - 1] + tables.where.bits(depth > 0) + tables.depth.bits[depth[depth > 0] - 1].sum()
-            size = start + bits / 8
-            return bool(size + math.ceil(size / free) * (HEADER_BYTES + _SLACK) <= total)
+            bits = running[count - 1] + first_bits(depth, self.tokens[0], self.patch, tables)
+            bits += tables.where.bits(depth > 0) + tables.depth.bits[depth[depth > 0] - 1].sum()
+            length = start + float(bits) / 8
+            return length + math.ceil(length / (FULL * free)) * (HEADER_BYTES + _EACH) - _LESS
 
-        return largest(len(order), lambda count: count == 0 or fits(count))
+        return nearly_largest(len(order), size, room.total, room.total // 4)
 
-    def further(self, order: IntArray, count: int, bodies: list[bytes], room: Room) -> int:
-        """How many of the order are worth a try where `count` made these bodies; no more where they fill it."""
-        used = sum(HEADER_BYTES + len(body) for body in bodies)
-        if room.total is None or room.total - used < max(_SPARE * room.total, 12) or count == len(order):
-            return count
-        return min(len(order), count + max(1, int(count * 0.9 * (room.total - used) / used)))
-
-    def shares(self, depth: IntArray, start: int, pieces: int) -> list[IntArray]:
-        """The patches of that depth, flat, along the Morton curve in about equal pieces, `start` bytes in the first."""
-        curve = morton(np.flatnonzero(depth), depth.shape[1])
-        sent = np.arange(self.bits.shape[1]) < depth.ravel()[curve, None]
-        running = 8.0 * start + np.cumsum((self.bits[curve] * sent).sum(1) + PATCH_BITS)
-        cuts = np.searchsorted(running, np.arange(1, pieces) * running[-1] / pieces)
-        first, *others = np.split(curve, cuts)
-        return [first, *(part for part in others if len(part))]
-
-    def size(self, depth: IntArray) -> float:
-        """About how many bytes patches of that depth take."""
-        sent = np.arange(self.bits.shape[1]) < depth.ravel()[:, None]
-        return float((self.bits * sent).sum() + PATCH_BITS * (depth > 0).sum()) / 8
+    def curve(self, depth: IntArray) -> tuple[IntArray, FloatArray]:
+        """The patches of that depth, flat, along the Morton curve, and about how many bytes each takes."""
+        places = morton(np.flatnonzero(depth), depth.shape[1])
+        sent = np.arange(self.bits.shape[1]) < depth.ravel()[places, None]
+        return places, ((self.bits[places] * sent).sum(1) + PATCH_BITS) / 8

@@ -75,6 +75,15 @@ def put_patches(sink: Sink, patches: Patches, patch: int, tables: TokenTables) -
         sink.put_in_context(patches.tokens[stage][deep], patches.tokens[stage - 1][deep], rows)
 
 
+def first_bits(depth: IntArray, tokens: IntArray, patch: int, tables: TokenTables) -> float:
+    """What `put_patches` takes for the first stage of tokens (rows, columns) in patches of that depth."""
+    none = len(tables.first) - 1
+    white, black = colours(fine_cells(depth, patch) > 0)
+    costs = np.stack([table.bits for table in tables.first])
+    context = first_context(white, tokens, none)[black]
+    return float(costs[none, tokens[white]].sum() + costs[context, tokens[black]].sum())
+
+
 def write_patches(writer: SymbolWriter, patches: Patches, patch: int, tables: TokenTables) -> None:
     """Appends patches, at least one."""
     tables.where.write(writer, patches.depth > 0)

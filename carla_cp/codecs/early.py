@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from carla_cp.codecs.base import Codec, Room, ViewLike
 from carla_cp.codecs.bitstream import HEADER_BYTES, Header, PayloadError, SymbolReader, SymbolWriter, nearly_largest
+from carla_cp.codecs.closely import fullest
 from carla_cp.codecs.octree import CODE_BITS, HEIGHT_BITS, SIDE_BITS, Octree, Split, codes_of, places_of, splits
 from carla_cp.codecs.point_tables import THIN_HALVES, THIN_QUARTERS, WHOLE_HALVES, WHOLE_QUARTERS
 from carla_cp.types import FloatArray, GridSpec, IntArray, PointArray, Shared, Stage
@@ -33,9 +34,7 @@ MAX_PACKETS = 128
 ROAD_M = 0.2  # what lies lower is road
 TREES = (Octree(THIN_QUARTERS, THIN_HALVES), Octree(WHOLE_QUARTERS, WHOLE_HALVES))
 _PREFIX = struct.Struct("<BBB")  # sensor height [0.1 m], attenuation [1e-4 / m], which of TREES
-_EACH, _FIRST = 16, 9  # bytes of a body beside its points': prefix, rounding, and but for the first, to begin anew
-_AIM = 0.995  # of a budget
-_SPARE, _ROUNDING = 0.03, 4  # of a budget, and bytes, that may stay empty
+_EACH, _FIRST = 23, 9  # bytes of a body beside its points': prefix, rounding, and but for the first, to begin anew
 _POINT_BYTES = 4 * 4  # OpenCOOD's x, y, z, intensity in float32
 
 
@@ -164,25 +163,7 @@ def _fullest(best: Callable[[int], EarlySymbols], most: int, room: Room) -> list
         length = float(_costs(splits(best(count).codes), count)[1].sum()) / 8
         return length + (HEADER_BYTES + _EACH) * _pieces(length, room) + _FIRST - _EACH
 
-    count = nearly_largest(most, size, total, total)
-    while count:
-        bodies = _packets(best(count), room)
-        used = sum(HEADER_BYTES + len(body) for body in bodies)
-        if not bodies:
-            count -= 1 + count // 64
-        elif used > total:
-            count = min(count - 1, int(count * _AIM * total / used))
-        elif count == most or total - used <= max(_SPARE * total, _ROUNDING):
-            return bodies
-        else:
-            return _fuller(best, min(most, max(count + 1, int(count * _AIM * total / used))), bodies, room)
-    return []
-
-
-def _fuller(best: Callable[[int], EarlySymbols], count: int, bodies: list[bytes], room: Room) -> list[bytes]:
-    """Packets of that many of the best points, if they fit, instead of these bodies."""
-    more = _packets(best(count), room)
-    return more if more and room.fits(more) else bodies
+    return fullest(most, nearly_largest(most, size, total, total), room, lambda count: _packets(best(count), room))
 
 
 def _packets(symbols: EarlySymbols, room: Room) -> list[bytes]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from carla_cp.codecs.base import Room
 from carla_cp.codecs.bitstream import HEADER_BYTES
 from carla_cp.codecs.cells import morton
-from carla_cp.codecs.closely import fill_closely
+from carla_cp.codecs.closely import fill_closely, fullest, stretches
 from carla_cp.types import IntArray
 
 COLUMNS = 64
@@ -46,3 +48,42 @@ def test_without_a_budget_every_cell_is_sent_once_along_the_curve() -> None:
 def test_nothing_is_sent_where_no_cell_fits() -> None:
     for room in (Room(HEADER_BYTES + 2, 700), Room(None, HEADER_BYTES + 3), Room(500, HEADER_BYTES + 3)):
         assert fill_closely(ORDER, COLUMNS, room, lambda cells: 8.0 * len(cells), write) == []
+
+
+@given(
+    sizes=st.lists(st.integers(1, 60), min_size=1, max_size=300),
+    limit=st.integers(70, 500),
+    scale=st.floats(0.2, 5.0),
+)
+def test_stretches_hold_every_item_once_in_order_and_are_full(sizes: list[int], limit: int, scale: float) -> None:
+    def bytes_of(start: int, stop: int) -> bytes:
+        return b"".join(bytes([place % 256]) * sizes[place] for place in range(start, stop)) + b"head"
+
+    bodies = stretches(np.array(sizes) * scale, limit, bytes_of)
+    assert max(map(len, bodies)) <= limit
+    assert b"".join(body[:-4] for body in bodies) == bytes_of(0, len(sizes))[:-4]
+    if scale == 1.0:
+        assert all(len(body) > 0.9 * limit - 64 for body in bodies[:-1])
+
+
+def test_there_are_no_stretches_where_an_item_is_longer_than_a_packet() -> None:
+    assert stretches(np.ones(5), 30, lambda start, stop: bytes(20 * (stop - start) + (20 if stop == 3 else 0))) == []
+
+
+@given(total=st.integers(60, 4000), guess=st.integers(0, 900))
+def test_the_fullest_fits_and_little_is_left_whatever_the_guess(total: int, guess: int) -> None:
+    room = Room(total, 500)
+
+    def some(count: int) -> list[bytes]:
+        return [bytes(4 * len(part) + 2) for part in np.array_split(np.arange(count), 1 + count // 100)]
+
+    bodies = fullest(900, guess, room, some)
+    assert room.fits(bodies)
+    assert bodies or guess == 0
+    if 0.8 * total < 4 * guess < 1.2 * total and bodies != some(900):
+        assert sum(HEADER_BYTES + len(body) for body in bodies) > 0.9 * total - 50
+
+
+def test_fewer_are_tried_where_packets_cannot_hold_them() -> None:
+    assert fullest(90, 90, Room(1000, 500), lambda count: [bytes(count)] if count < 20 else []) == [bytes(19)]
+    assert fullest(90, 90, Room(1000, 500), lambda count: []) == []

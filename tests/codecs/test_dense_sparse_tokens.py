@@ -14,6 +14,7 @@ from carla_cp.codecs.dense_sparse_tokens import (
     coarse_contexts,
     colours,
     fine_cells,
+    first_bits,
     first_context,
     phases,
     put_coarse,
@@ -47,6 +48,19 @@ def some_patches(seed: int, share: float = 0.3) -> Patches:
     cells = fine_cells(depth, PATCH)
     tokens = rng.integers(0, CODES, (STAGES, *SHAPE)) * (cells > np.arange(STAGES)[:, None, None])
     return Patches(depth, tokens)
+
+
+def test_the_bits_of_a_first_stage_are_what_is_put_but_for_depths_and_later_stages() -> None:
+    tables, patches = some_tables(), some_patches(4)
+    meter = Meter()
+    put_patches(meter, patches, PATCH, tables)
+    other = sum(float(tables.depth.bits[depth - 1]) for depth in patches.depth.ravel().tolist() if depth)
+    cells = fine_cells(patches.depth, PATCH)
+    for row, column in zip(*np.nonzero(cells), strict=True):
+        for stage in range(1, cells[row, column]):
+            before, token = patches.tokens[stage - 1 : stage + 1, row, column]
+            other += float(tables.later[stage - 1][before].bits[token])
+    assert first_bits(patches.depth, patches.tokens[0], PATCH, tables) == pytest.approx(meter.bits - other)
 
 
 @given(st.integers(0, 500), st.floats(0.01, 1.0))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from carla_cp.codecs.bitstream import PayloadError, SymbolReader, SymbolWriter
 from carla_cp.codecs.early import TREES, lattice
 from carla_cp.codecs.octaves import Meter
-from carla_cp.codecs.octree import FIRST_HALVED, STEPS, codes_of, places_of, splits
+from carla_cp.codecs.octree import CODE_BITS, FIRST_HALVED, STEPS, codes_of, places_of, splits
 from carla_cp.types import IntArray
 from tests.codecs.fake import fake_view
 
@@ -56,6 +58,20 @@ def test_the_body_is_near_its_ideal_length_and_costs_add_up_to_it(tree: int) -> 
     TREES[tree].tell(meter, codes)
     assert TREES[tree].costs(splits(codes), len(codes)).sum() == pytest.approx(meter.bits)
     assert len(told(codes, tree)) <= 1.03 * meter.bits / 8 + 16
+
+
+def test_groups_split_together_are_told_as_if_each_were_alone() -> None:
+    codes = drawn(400, 5)
+    edges = [0, 100, 101, 260, len(codes)]
+    groups = np.repeat(np.arange(4), np.diff(edges))
+    steps = splits(codes | groups << CODE_BITS)
+    costs = TREES[0].costs(steps, len(codes))
+    for start, stop in pairwise(edges):
+        writer, meter = SymbolWriter(), Meter()
+        TREES[0].tell_part(writer, steps, start, stop)
+        TREES[0].tell(meter, codes[start:stop])
+        assert writer.to_bytes() == told(codes[start:stop], 0)
+        assert costs[start:stop].sum() == pytest.approx(meter.bits)
 
 
 def test_codes_match_their_plain_twin_and_come_back() -> None:
