@@ -60,9 +60,21 @@ def fullest(most: int, count: int, room: Room, write: Callable[[int], list[bytes
         elif total is None or count == most or total - used <= max(_EMPTY * total, _ROUNDING):
             return bodies
         else:
-            more = write(min(most, max(count + 1, int(count * _AIM * total / used))))
-            return more if more and room.fits(more) else bodies
+            more = min(most, max(count + 1, int(count * _AIM * total / used)))
+            return _fuller(bodies, count, more, room, write)
     return []
+
+
+def _fuller(bodies: list[bytes], count: int, more: int, room: Room, write: Callable[[int], list[bytes]]) -> list[bytes]:
+    """The bodies of up to `more` items where a few tries find some that fit, otherwise these, of `count`."""
+    for _ in range(_ROUNDS):
+        further = write(more)
+        if further and room.fits(further):
+            return further
+        more = (count + more) // 2
+        if more == count:
+            break
+    return bodies
 
 
 def stretches(costs: FloatArray, limit: int, write: Callable[[int, int], bytes]) -> list[bytes]:

@@ -53,6 +53,7 @@ from carla_cp.types import FloatArray, GridSpec, IntArray, Shared, Stage
 
 FLOOR = 0.01  # added to what a cell is worth by heat
 COARSE_SHARE = 0.06  # of a budget, at most
+_PATCH_BYTES = 64  # what a patch may take in a packet of its own
 GATE = 0.0  # logit above which a coarse cell counts
 
 
@@ -178,13 +179,14 @@ class DenseSparseCodec(Codec[DenseSparseSymbols]):
         return np.asarray(self._by_patch(torch.from_numpy(np.stack(costs)).flatten(1)).numpy())
 
     def bodies(self, view: ViewLike, room: Room, request: bytes | None) -> list[bytes]:
-        """The coarse grid in the first, and along the Morton curve the patches that fit."""
+        """The coarse grid in the first where there is room, and along the Morton curve the patches that fit."""
         plan = self.plan(view.bev, view.heat)
         if self.variant == "paper":
             return self._paper.bodies(plan, room)
         coarse: IntArray | None = plan.coarse
         start = len(self._write(coarse, None))
-        if room.total is not None and start > COARSE_SHARE * room.total:
+        alone = start + _PATCH_BYTES > room.packet - HEADER_BYTES
+        if alone or (room.total is not None and start > COARSE_SHARE * room.total):
             coarse, start = None, 0
         order = plan.order()
 

@@ -103,6 +103,14 @@ def test_the_coarse_grid_is_in_the_first_packet_where_it_is_no_large_part(
     assert [packet[HEADER_BYTES] for packet in packets] == [COARSE | FINE] + [FINE] * (len(packets) - 1)
 
 
+def test_where_packets_cannot_hold_the_coarse_grid_there_are_patches_only(
+    view: FakeView, coder: DenseSparseCodec
+) -> None:
+    packets = cut(coder.encode(view, 20_000, None, 200))
+    assert max(map(len, packets)) <= 200 and sum(map(len, packets)) > 19_000
+    assert all(packet[HEADER_BYTES] == FINE for packet in packets)
+
+
 def test_a_lost_packet_costs_its_own_patches_only(view: FakeView, coder: DenseSparseCodec) -> None:
     packets = cut(coder.encode(view, 20_000))
     whole = coder.parse(b"".join(packets))[1]
