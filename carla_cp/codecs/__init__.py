@@ -65,11 +65,11 @@ def load_codec(name: str, checkpoint: Path, device: str = "cpu") -> Codec[Any]:
 
 
 def _load(kind: type[Codec[Any]], name: str, checkpoint: Path) -> Codec[Any]:
-    if kind.learned:
-        return load_weights(kind, checkpoint)
     theirs = str(checkpoint).startswith(PREFIX)
     if theirs and kind.tap not in (Stage.POINTS, Stage.BOXES):
         raise CodecError(f"--codec {name}: {checkpoint} shares no features; choose early or late, as it was trained")
+    if kind.learned:
+        return load_weights(kind, checkpoint)
     if kind.tap is Stage.BOXES:  # these mean the same to every detector, whatever its grid
         return kind()
     if kind.tap is Stage.POINTS:
