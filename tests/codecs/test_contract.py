@@ -28,6 +28,7 @@ from carla_cp.perception.view import View
 from carla_cp.types import Shared, Stage
 from tests.codecs.distortion import error, loss, present
 from tests.codecs.fake import POSE, FakeView, fake_view, random_checkpoint
+from tests.codecs.forwards import FORWARD
 from tests.codecs.outside import CentresCodec
 from tests.perception.synthetic import make_frame
 
@@ -187,6 +188,23 @@ def assert_falling(name: str, measure: Callable[[ViewLike, Shared], float]) -> N
     ]
     assert all(after <= 1.02 * before for before, after in pairwise(errors)), errors
     assert errors[-1] < errors[0]
+
+
+def test_the_table_of_what_forward_says_holds_every_learned_codec() -> None:
+    assert set(FORWARD) == {name for name, kind in KINDS.items() if kind.learned}
+
+
+@pytest.mark.parametrize("budget", [900, None])
+@pytest.mark.parametrize("name", FORWARD)
+def test_a_message_arrives_as_forward_says_at_its_rate(name: str, budget: int | None, checkpoint: Path) -> None:
+    codec = load(name, checkpoint)
+    header, symbols = codec.parse(codec.encode(view(), budget, packet_bytes=1 << 20))
+    with torch.no_grad():
+        shared = codec.reconstruct(header, symbols)
+        expected, cells = FORWARD[name](codec, view(), symbols)
+    assert shared.features is not None and shared.valid is not None
+    assert bool(cells.any()) and bool(shared.valid[cells].all())
+    np.testing.assert_allclose(shared.features[:, cells], expected[:, cells], atol=1e-5)
 
 
 def test_header_and_shapes_come_back(any_sender: Codec[Any]) -> None:
