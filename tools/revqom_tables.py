@@ -11,7 +11,8 @@ from codec_features import Features
 from carla_cp.codecs.base import PACKET_BYTES, Room
 from carla_cp.codecs.bitstream import Table
 from carla_cp.codecs.positions import BoolArray, PositionModel
-from carla_cp.codecs.revqom import GROUPS, RevqomCodec, RevqomSymbols, RevqomTables
+from carla_cp.codecs.revqom import GROUPS, RevqomCodec
+from carla_cp.codecs.revqom_packets import RevqomSymbols, RevqomTables
 from carla_cp.codecs.rvq_coder import DEEP, DEEP_CONTEXTS, LEVELS, IndexModel, Layout, level_of
 from carla_cp.perception.detector import Detector
 from carla_cp.types import FloatArray, IntArray

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 
@@ -94,6 +95,23 @@ def stretches(costs: FloatArray, limit: int, write: Callable[[int, int], bytes])
             body = write(at, stop)
         bodies.append(body)
         at, factor = stop, len(body) / (ends[stop] - ends[at])
+    return bodies
+
+
+def even_stretches(costs: FloatArray, limit: int, write: Callable[[int, int], bytes]) -> list[bytes]:
+    """Bodies as those of `stretches`, of about equal length, and as few as fit; longer ones where an item is longer.
+
+    None is nearly empty, so that the loss of any costs about as much.
+    """
+    costs, edges, count = costs.copy(), [0, len(costs)], 1
+    bodies = [write(0, len(costs))]
+    while max(map(len, bodies)) > limit and len(bodies) < len(costs):
+        for (first, end), body in zip(pairwise(edges), bodies, strict=True):
+            costs[first:end] *= len(body) / costs[first:end].sum()
+        count = max(count + 1, -(-sum(map(len, bodies)) * 51 // (limit * 50)))
+        ends = np.searchsorted(np.cumsum(costs), costs.sum() * np.arange(1, count) / count)
+        edges = [0, *np.unique(ends.clip(1, len(costs) - 1)).tolist(), len(costs)]
+        bodies = [write(first, end) for first, end in pairwise(edges)]
     return bodies
 
 

@@ -15,28 +15,27 @@ codes of 3, 2 and 1 stages, 6 bits each.
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from carla_cp.codecs.base import Codec, Room, ViewLike
-from carla_cp.codecs.bitstream import HEADER_BYTES, Header, PayloadError, SymbolReader, SymbolWriter, Table
+from carla_cp.codecs.bitstream import HEADER_BYTES, Header, Table
 from carla_cp.codecs.cells import fill
-from carla_cp.codecs.positions import BoolArray, PositionModel, mask_of
+from carla_cp.codecs.closely import even_stretches
+from carla_cp.codecs.positions import PositionModel
 from carla_cp.codecs.ranking import usefulness
+from carla_cp.codecs.revqom_packets import SOME, WHOLE, RevqomPackets, RevqomSymbols, RevqomTables
 from carla_cp.codecs.rvq import ResidualQuantiser
 from carla_cp.codecs.rvq_budget import Plan, plan
-from carla_cp.codecs.rvq_coder import DEEP_CONTEXTS, LEVELS, IndexModel, Layout, fixed, level_of
+from carla_cp.codecs.rvq_coder import DEEP_CONTEXTS, LEVELS, IndexModel, fixed
 from carla_cp.perception.config import DetectorConfig
 from carla_cp.types import FloatArray, GridSpec, IntArray, Shared, Stage
 
-WHOLE, SOME, PACKED = 0, 1, 2  # kinds of packets: all cells of some rows, some cells, all cells uncoded
 GROUPS = 24  # of contexts
 # In units of the first stage's mean squared length:
 PRICE = 0.0005  # of a bit, in squared distance of a cell of usefulness 1
@@ -49,7 +48,6 @@ POWER = 1.0  # of usefulness, that a cell's worth goes by
 _CELL_BITS = 2.5  # position and depth of a cell, about
 _SOME_CELLS = 1000  # that a budget chooses among, and one more for every three bytes
 _TRIES = 5
-_STRETCH = struct.Struct("<II")  # the first cell, how many
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +59,6 @@ class RevqomConfig:
     stages: int = 8  # n_q
     codes: int = 64  # K
     hidden: int = 48
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class RevqomSymbols:
-    """Which cells, and the indices of each."""
-
-    mask: BoolArray  # (rows, columns)
-    indices: IntArray  # (stages, cells set in mask) in row order; `codes` where a cell has no such stage
-
-
-@dataclass(frozen=True, eq=False)
-class RevqomTables:
-    """What symbols are coded with."""
-
-    whole: IndexModel
-    some: IndexModel
-    where: PositionModel
-    bits: FloatArray  # (stages, codes): what an index costs among some cells, in the mean
 
 
 class RevqomCodec(Codec[RevqomSymbols]):
@@ -150,6 +130,11 @@ class RevqomCodec(Codec[RevqomSymbols]):
         self.stage_bits.copy_(torch.from_numpy(tables.bits))
         self._parsed = None
 
+    @property
+    def packets(self) -> RevqomPackets:
+        """How symbols become bodies."""
+        return RevqomPackets((self.grid.rows, self.grid.columns), self.config.stages, self.config.codes, self.tables())
+
     # The network.
 
     def forward(self, features: Tensor, depth: Tensor | None = None, useful: Tensor | None = None) -> Tensor:
@@ -196,14 +181,16 @@ class RevqomCodec(Codec[RevqomSymbols]):
         latent = self.down(bev[None])[0].permute(1, 2, 0).flatten(0, 1)
         if self.variant:
             found = self.quantiser.search(latent, _PAPER_STAGES[self.variant]).cpu().numpy()
-            bodies = stretches(np.ones(len(latent)), room.packet, partial(self._write_packed, found))
+            bodies = even_stretches(
+                np.ones(len(latent)), room.packet - HEADER_BYTES, partial(self.packets.packed, found)
+            )
             return bodies if room.fits(bodies) else []
         useful = usefulness(heat[None])[0].flatten()
         indices = self.codes_of(latent, useful)
         if room.total is None or len(latent) <= 4 * room.total:  # a cell costs two bits at the least
             found = indices.cpu().numpy()
             bits = self.tables().bits[np.arange(len(found))[:, None], found].sum(0)
-            bodies = stretches(bits, room.packet, partial(self._write_whole, found))
+            bodies = even_stretches(bits / 8, room.packet - HEADER_BYTES, partial(self.packets.whole, found))
             if room.total is None or room.fits(bodies):
                 return bodies
         return self._most_useful(latent, useful, indices, room)
@@ -229,7 +216,7 @@ class RevqomCodec(Codec[RevqomSymbols]):
         pairs: tuple[tuple[int, int], ...] = PAIRS
         for _ in range(_TRIES):
             choice = plan(gains, bits, aim, pairs)
-            bodies = self._packets(choice, cells, found, room)
+            bodies = self._planned(choice, cells, found, room)
             size = sum(HEADER_BYTES + len(body) for body in bodies)
             if room.fits(bodies) and size > size_of_best:
                 best, size_of_best = bodies, size
@@ -239,7 +226,7 @@ class RevqomCodec(Codec[RevqomSymbols]):
             aim *= (room.total - HEADER_BYTES - 3) / (size - HEADER_BYTES)
         return best
 
-    def _packets(self, choice: Plan, cells: IntArray, found: IntArray, room: Room) -> list[bytes]:
+    def _planned(self, choice: Plan, cells: IntArray, found: IntArray, room: Room) -> list[bytes]:
         """The packets of a plan for these flat cells."""
         depth = np.zeros(self.grid.rows * self.grid.columns, np.int64)
         depth[cells] = choice.depths
@@ -248,7 +235,7 @@ class RevqomCodec(Codec[RevqomSymbols]):
         sent = cells[choice.depths > 0]
 
         def write(piece: IntArray) -> bytes:
-            return self._write_some(np.sort(piece), indices, depth, choice)
+            return self.packets.some(np.sort(piece), indices, depth, choice)
 
         def bits(piece: IntArray) -> float:
             stage = np.arange(len(found))[:, None]
@@ -257,75 +244,9 @@ class RevqomCodec(Codec[RevqomSymbols]):
 
         return fill(sent, self.grid.columns, Room(None, room.packet), bits, write) if len(sent) else []
 
-    def _write_some(self, cells: IntArray, indices: IntArray, depth: IntArray, choice: Plan) -> bytes:
-        """A packet of these flat cells, ascending, of indices and depths of all."""
-        tables, writer = self.tables(), SymbolWriter()
-        mask = mask_of(cells, self.grid.rows, self.grid.columns)
-        deep = depth[cells] == choice.high
-        low, high = (choice.low, choice.high) if not deep.all() else (choice.high, choice.high)
-        layout = Layout(low, high, level_of(deep))
-        tables.where.write(writer, mask)
-        tables.some.write(writer, mask, indices[:, cells], deep, layout)
-        return bytes([SOME << 4 | layout.level, low << 4 | high]) + writer.to_bytes()
-
-    def _write_whole(self, indices: IntArray, first: int, end: int) -> bytes:
-        """A packet of all stages of the cells from `first` up to `end`."""
-        stages, writer = self.config.stages, SymbolWriter()
-        mask = self._stretch(first, end - first)
-        some = indices[:, first:end]
-        self.tables().whole.write(writer, mask, some, np.ones(end - first, bool), Layout(stages, stages, 0))
-        return bytes([WHOLE << 4, stages << 4 | stages]) + _STRETCH.pack(first, end - first) + writer.to_bytes()
-
-    def _write_packed(self, indices: IntArray, first: int, end: int) -> bytes:
-        """A packet of so many stages of the cells from `first` up to `end`, log2 K bits each."""
-        stages = len(indices)
-        bits = indices[:, first:end, None] >> np.arange(_bits_of(self.config.codes)) & 1
-        head = bytes([PACKED << 4, stages << 4 | stages]) + _STRETCH.pack(first, end - first)
-        return head + np.packbits(bits.astype(np.uint8)).tobytes()
-
-    def _stretch(self, first: int, count: int) -> BoolArray:
-        rows, columns = self.grid.rows, self.grid.columns
-        if not 0 < count <= rows * columns - first:
-            raise PayloadError(f"{count} cells from {first} on are not in a grid of {rows} x {columns}")
-        return mask_of(np.arange(first, first + count), rows, columns)
-
     def read(self, body: bytes) -> RevqomSymbols:
         """Cells and indices. Raises PayloadError."""
-        if len(body) < 2:
-            raise PayloadError(f"a body of {len(body)} bytes holds no cells")
-        kind, level, low, high = body[0] >> 4, body[0] & 15, body[1] >> 4, body[1] & 15
-        if kind not in (WHOLE, SOME, PACKED) or level >= LEVELS or not 1 <= low <= high <= self.config.stages:
-            raise PayloadError(f"{body[:2].hex()} is no layout of this codec")
-        layout = Layout(low, high, level)
-        if kind == SOME:
-            reader, tables = SymbolReader(body[2:]), self.tables()
-            mask = tables.where.read(reader, self.grid.rows, self.grid.columns)
-            indices = tables.some.read(reader, mask, layout)
-            reader.finish()
-            return RevqomSymbols(mask, indices)
-        if len(body) < 2 + _STRETCH.size or low != high:
-            raise PayloadError(f"{body[: 2 + _STRETCH.size].hex()} names no stretch of cells")
-        mask, data = self._stretch(*_STRETCH.unpack_from(body, 2)), body[2 + _STRETCH.size :]
-        return RevqomSymbols(
-            mask, self._read_packed(data, mask, low) if kind == PACKED else self._read_whole(data, mask, layout)
-        )
-
-    def _read_whole(self, data: bytes, mask: BoolArray, layout: Layout) -> IntArray:
-        reader = SymbolReader(data)
-        indices = self.tables().whole.read(reader, mask, layout)
-        reader.finish()
-        return indices
-
-    def _read_packed(self, data: bytes, mask: BoolArray, stages: int) -> IntArray:
-        count, width = int(mask.sum()), _bits_of(self.config.codes)
-        if len(data) != -(-stages * count * width // 8):
-            raise PayloadError(f"{len(data)} bytes are not {stages} x {count} indices of {width} bits")
-        bits = np.unpackbits(np.frombuffer(data, np.uint8), count=stages * count * width)
-        indices = np.full((self.config.stages, count), self.config.codes, np.int64)
-        indices[:stages] = bits.reshape(stages, count, width).astype(np.int64) @ (1 << np.arange(width))
-        if indices[:stages].max() >= self.config.codes:
-            raise PayloadError(f"an index of {indices[:stages].max()} is beyond {self.config.codes} codes")
-        return indices
+        return self.packets.read(body)
 
     def join(self, parts: Iterator[RevqomSymbols]) -> RevqomSymbols:
         """All cells of all parts; of a cell that several hold the last says what it is."""
@@ -359,24 +280,6 @@ class RevqomCodec(Codec[RevqomSymbols]):
         )
 
 
-def stretches(bits: FloatArray, packet: int, write: Callable[[int, int], bytes]) -> list[bytes]:
-    """The bodies of as few stretches of cells, which take about so many bits each, as fit into packets."""
-    most = packet - HEADER_BYTES
-    bodies, edges, count = [write(0, len(bits))], [0, len(bits)], 1
-    while max(map(len, bodies)) > most and len(bodies) < len(bits):
-        for (first, end), body in zip(pairwise(edges), bodies, strict=True):
-            bits[first:end] *= 8 * len(body) / bits[first:end].sum()
-        count = max(count + 1, -(-sum(map(len, bodies)) * 51 // (most * 50)))
-        ends = np.searchsorted(np.cumsum(bits), bits.sum() * np.arange(1, count) / count)
-        edges = [0, *np.unique(ends.clip(1, len(bits) - 1)).tolist(), len(bits)]
-        bodies = [write(first, end) for first, end in pairwise(edges)]
-    return bodies
-
-
 def price_of(useful: Tensor, quantiser: ResidualQuantiser) -> Tensor:
     """What a bit is worth in squared distance, for cells of that usefulness: what nobody needs may be wrong."""
     return PRICE * quantiser.energy / (FLOOR + useful.square())
-
-
-def _bits_of(codes: int) -> int:
-    return (codes - 1).bit_length()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from carla_cp.codecs.base import Room
 from carla_cp.codecs.bitstream import HEADER_BYTES
 from carla_cp.codecs.cells import morton
-from carla_cp.codecs.closely import fill_closely, fullest, stretches
+from carla_cp.codecs.closely import even_stretches, fill_closely, fullest, stretches
 from carla_cp.types import IntArray
 
 COLUMNS = 64
@@ -68,6 +68,29 @@ def test_stretches_hold_every_item_once_in_order_and_are_full(sizes: list[int], 
 
 def test_there_are_no_stretches_where_an_item_is_longer_than_a_packet() -> None:
     assert stretches(np.ones(5), 30, lambda start, stop: bytes(20 * (stop - start) + (20 if stop == 3 else 0))) == []
+
+
+@given(
+    sizes=st.lists(st.integers(1, 60), min_size=1, max_size=300),
+    limit=st.integers(90, 500),
+    scale=st.floats(0.2, 5.0),
+)
+def test_even_stretches_hold_every_item_once_in_order_and_are_of_like_length(
+    sizes: list[int], limit: int, scale: float
+) -> None:
+    def bytes_of(start: int, stop: int) -> bytes:
+        return b"".join(bytes([place % 256]) * sizes[place] for place in range(start, stop)) + b"head"
+
+    costs = np.array(sizes) * scale
+    bodies = even_stretches(costs, limit, bytes_of)
+    assert max(map(len, bodies)) <= limit
+    assert b"".join(body[:-4] for body in bodies) == bytes_of(0, len(sizes))[:-4]
+    assert max(map(len, bodies)) - min(map(len, bodies)) <= 2 * 60
+    assert costs.tolist() == (np.array(sizes) * scale).tolist()
+
+
+def test_an_item_that_is_longer_than_a_packet_has_an_even_stretch_of_its_own() -> None:
+    assert even_stretches(np.ones(3), 9, lambda start, stop: bytes(10 * (stop - start))) == [bytes(10)] * 3
 
 
 @given(total=st.integers(60, 4000), guess=st.integers(0, 900))
