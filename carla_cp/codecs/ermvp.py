@@ -32,6 +32,7 @@ from carla_cp.codecs.base import Codec, Room, ViewLike
 from carla_cp.codecs.bitstream import HEADER_BYTES, MAX_PACKETS, Header, PayloadError, SymbolReader, SymbolWriter, Table
 from carla_cp.codecs.closely import fill_closely
 from carla_cp.codecs.clusters import LINK_CONTEXTS, LINKS, dpc_knn, read_links, write_links
+from carla_cp.codecs.ermvp_paper import plain_bodies, read_plain
 from carla_cp.codecs.positions import BoolArray, PositionModel, mask_of
 from carla_cp.codecs.ranking import usefulness
 from carla_cp.codecs.tokens import LIMIT, TokenModel
@@ -43,8 +44,6 @@ PLACE_WEIGHT = 0.5  # of a cell's width, in steps of a channel, in what is group
 KEPT, MERGED = 0.2, 0.2  # the paper's shares
 PAPER = len(SHARES)  # in the layout byte
 _STEPS_UP = (300, 700, 1400)  # budgets from which on the next share serves
-_MOST = 1e4  # that a feature can be
-_PLAIN_HEAD, _PLACE_BITS = 5, 12  # of the variant's packets: bytes before the cells; bits of a token's place
 _SLACK_BITS = 8 + 64  # the layout byte, the coder's rounding
 
 
@@ -220,54 +219,20 @@ class ErmvpCodec(Codec[ErmvpSymbols]):
         features = torch.from_numpy(cells[kept, :-1])
         owner = dpc_knn(features, math.ceil(MERGED * len(kept)))
         tokens = _merged(features, torch.from_numpy(cells[kept, -1]), torch.from_numpy(owner)).numpy()
-        token_bytes = 4 * tokens.shape[1]
-        most = max(1, (limit - _PLAIN_HEAD - token_bytes) // 4)  # cells of a token in one packet
-        packets, used = [list[tuple[int, IntArray]]()], _PLAIN_HEAD
-        for token in range(len(tokens)):
-            members = kept[owner == token]
-            for part in np.array_split(members, -(-len(members) // most)):
-                size = token_bytes + 4 * len(part)
-                if packets[-1] and used + size > limit:
-                    packets.append([])
-                    used = _PLAIN_HEAD
-                packets[-1].append((token, part))
-                used += size
-        return [self._plain_packet(packet, tokens) for packet in packets]
-
-    def _plain_packet(self, packet: list[tuple[int, IntArray]], tokens: npt.NDArray[np.float32]) -> bytes:
-        chosen = np.concatenate([part for _, part in packet])
-        place = np.repeat(np.arange(len(packet)), [len(part) for _, part in packet])
-        words = np.sort(chosen << _PLACE_BITS | place)
-        sent = tokens[[token for token, _ in packet]]
-        return bytes([PAPER]) + len(words).to_bytes(4, "little") + words.astype("<u4").tobytes() + _floats(sent)
+        return [bytes([PAPER]) + body for body in plain_bodies(kept, owner, tokens, limit - 1)]
 
     def read(self, body: bytes) -> ErmvpSymbols:
         """Cells and what each was replaced by. Raises PayloadError."""
         if not body or body[0] > PAPER:
             raise PayloadError("the body is of no layout of this codec")
         if body[0] == PAPER:
-            return self._read_paper(body[1:])
+            return ErmvpSymbols(*read_plain(body[1:], (self.grid.rows, self.grid.columns), self.config.channels))
         share, tables, reader = body[0], self.tables(), SymbolReader(body[1:])
         mask = tables.where.read(reader, self.grid.rows, self.grid.columns)
         owner, clusters = read_links(reader, mask, tables.links[share])
         tokens = tables.tokens[share].read(reader, clusters)
         reader.finish()
         return ErmvpSymbols(mask, tokens[owner].astype(np.float32), clusters)
-
-    def _read_paper(self, body: bytes) -> ErmvpSymbols:
-        kept = int.from_bytes(body[:4], "little")
-        width, cells = 4 * self.config.channels, self.grid.rows * self.grid.columns
-        if not 0 < kept <= cells or len(body) < 4 + 4 * kept or (len(body) - 4 - 4 * kept) % width:
-            raise PayloadError(f"{len(body)} bytes are not {kept} cells and tokens")
-        words = np.frombuffer(body, "<u4", kept, 4).astype(np.int64)
-        tokens = np.frombuffer(body, "<f4", offset=4 + 4 * kept).reshape(-1, self.config.channels)
-        chosen, owner = words >> _PLACE_BITS, words & ((1 << _PLACE_BITS) - 1)
-        if (np.diff(chosen) < 1).any() or chosen[-1] >= cells or not (owner < len(tokens)).all():
-            raise PayloadError("a cell lies outside the grid, or out of order, or has no token")
-        if not (np.isfinite(tokens) & (tokens >= 0) & (tokens <= _MOST)).all():
-            raise PayloadError(f"a feature is not a number in [0, {_MOST:g}]")
-        mask = mask_of(chosen, self.grid.rows, self.grid.columns)
-        return ErmvpSymbols(mask, tokens[owner].astype(np.float32), len(tokens))
 
     def join(self, parts: Iterator[ErmvpSymbols]) -> ErmvpSymbols:
         """The cells of all packets, of one that is repeated the last. Raises PayloadError."""
@@ -324,7 +289,3 @@ def _merged(vectors: Tensor, weight: Tensor, owner: Tensor) -> Tensor:
 def _rounded(tokens: Tensor, straight: bool) -> Tensor:
     whole = tokens.round().clamp(-LIMIT, LIMIT)
     return tokens + (whole - tokens).detach() if straight else whole
-
-
-def _floats(tokens: npt.NDArray[np.float32]) -> bytes:
-    return bytes(tokens.astype("<f4").tobytes())

@@ -97,19 +97,10 @@ def test_the_paper_keeps_a_fifth_merged_to_a_fifth_and_costs_what_its_formula_sa
     assert float((shared.features[:, shared.valid] - own).square().mean()) < 0.25 * float(own.var())
 
 
-def test_the_papers_bodies_that_say_nonsense_are_refused() -> None:
+def test_bodies_of_unknown_layouts_are_refused() -> None:
     coder = codec("paper")
     body = cut(coder.encode(fake_view(), None))[0][HEADER_BYTES:]
-    tail = np.frombuffer(body[-4:], "<f4")
-    for bad in (
-        body[:-4],
-        body[:-4] + (-1 - tail).tobytes(),
-        body[:-4] + np.float32(np.nan).tobytes(),
-        body[:5] + body[9:13] + body[9:],
-        body[:5] + b"\xff" * 4 + body[9:],
-        bytes([PAPER]) + bytes(4),
-        bytes([PAPER + 1]) + body[1:],
-    ):
+    for bad in (b"", body[:-4], bytes([PAPER]) + bytes(4), bytes([PAPER + 1]) + body[1:]):
         with pytest.raises(PayloadError):
             coder.read(bad)
 
