@@ -28,7 +28,8 @@ from torch import Tensor, nn
 from carla_cp.codecs.base import Codec, Room, ViewLike
 from carla_cp.codecs.bitstream import HEADER_BYTES, Header, PayloadError, SymbolReader, SymbolWriter, largest
 from carla_cp.codecs.closely import fill_closely
-from carla_cp.codecs.indices import CLASSES, MIXES, IndexModel
+from carla_cp.codecs.codefilling_paper import PAPER, SLACK_BITS, PaperPackets
+from carla_cp.codecs.indices import CLASSES, IndexModel
 from carla_cp.codecs.positions import BoolArray, PositionModel, mask_of
 from carla_cp.codecs.ranking import usefulness
 from carla_cp.codecs.requests import Weights, ask, wanted
@@ -39,8 +40,6 @@ from carla_cp.types import FloatArray, GridSpec, IntArray, Shared, Stage
 THRESHOLD = 0.01  # of the confidence, in the official settings
 FILLING = np.array([1.0, 1.0, 0.0], np.float32)  # demand by how sure the receiver is, in the paper's variant
 REFINE = 1.0  # what a cell's whole residual is worth, beside the cell
-PAPER = MIXES  # in the layout byte
-_SLACK_BITS = 8 + 64  # the layout byte, the coder's rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +86,10 @@ class CodefillingCodec(Codec[CodefillingSymbols]):
             nn.Conv2d(inner, config.channels, 1), nn.ReLU(), nn.Conv2d(config.channels, config.channels, 1)
         )
         where = PositionModel.uniform(self.grid.rows, self.grid.columns)
-        model = self._plain = IndexModel.uniform(config.levels, config.groups, config.codes)
-        self._plain_where = where
+        model = IndexModel.uniform(config.levels, config.groups, config.codes)
+        self._paper = PaperPackets(
+            where, (self.grid.rows, self.grid.columns), config.levels, config.groups, config.codes
+        )
         self.position_tables: Tensor
         self.classes: Tensor
         self.index_tables: Tensor
@@ -204,7 +205,7 @@ class CodefillingCodec(Codec[CodefillingSymbols]):
         items = np.argsort(-worth.ravel(), kind="stable")
         running = np.cumsum(cost.ravel()[items])
         cells = items % cost.shape[1]
-        free = 8 * (room.total - HEADER_BYTES) - _SLACK_BITS
+        free = 8 * (room.total - HEADER_BYTES) - SLACK_BITS
         where, (rows, columns) = self.tables()[0], (self.grid.rows, self.grid.columns)
 
         def fits(count: int) -> bool:
@@ -222,7 +223,7 @@ class CodefillingCodec(Codec[CodefillingSymbols]):
         cost = running[depth - 1, np.arange(len(depth))]
 
         def guess(chosen: IntArray) -> float:
-            return where.bits(mask_of(chosen, rows, columns)) + float(cost[chosen].sum()) + _SLACK_BITS
+            return where.bits(mask_of(chosen, rows, columns)) + float(cost[chosen].sum()) + SLACK_BITS
 
         def write(chosen: IntArray) -> bytes:
             cells = np.sort(chosen)
@@ -240,38 +241,23 @@ class CodefillingCodec(Codec[CodefillingSymbols]):
 
     def _plain_bodies(self, view: ViewLike, demand: Weights | None, room: Room) -> list[bytes]:
         """Packets of the cells above the threshold with all levels, nothing of which is entropy coded."""
-        rows, columns = self.grid.rows, self.grid.columns
         indices = self.search(self.vectors(self.down(view.bev[None]))).cpu().numpy()
         chosen = np.flatnonzero(view.heat.amax(0).cpu().numpy() > THRESHOLD)
         if demand is not None:
             chosen = chosen[demand.ravel()[chosen] > 0.5]
 
-        def guess(cells: IntArray) -> float:
-            where = self._plain_where.bits(mask_of(cells, rows, columns))
-            return float(where + len(cells) * np.log2(self.config.codes) * indices[..., 0].size + _SLACK_BITS)
-
-        def write(cells: IntArray) -> bytes:
-            writer = SymbolWriter()
-            self._plain_where.write(writer, mask_of(cells, rows, columns))
-            writer.put(indices[:, :, np.sort(cells)].ravel(), self._plain.tables[0][0][0])
-            return bytes([PAPER]) + writer.to_bytes()
-
-        return fill_closely(chosen, columns, room, guess, write)
+        return self._paper.bodies(chosen, indices, room)
 
     def read(self, body: bytes) -> CodefillingSymbols:
         """Cells, indices and depths. Raises PayloadError."""
         if not body or body[0] > PAPER:
             raise PayloadError("the body is of no layout of this codec")
-        plain, reader = body[0] == PAPER, SymbolReader(body[1:])
-        where, model = (self._plain_where, self._plain) if plain else self.tables()
+        if body[0] == PAPER:
+            mask, indices = self._paper.read(body)
+            return CodefillingSymbols(mask, indices, np.full(indices.shape[2], self.config.levels))
+        reader, (where, model) = SymbolReader(body[1:]), self.tables()
         mask = where.read(reader, self.grid.rows, self.grid.columns)
-        count = int(mask.sum())
-        if plain:
-            shape = (self.config.levels, self.config.groups, count)
-            indices = reader.take(shape[0] * shape[1] * count, model.tables[0][0][0]).reshape(shape)
-            depth = np.full(count, self.config.levels)
-        else:
-            indices, depth = model.read(reader, mask, body[0])
+        indices, depth = model.read(reader, mask, body[0])
         reader.finish()
         return CodefillingSymbols(mask, indices, depth)
 

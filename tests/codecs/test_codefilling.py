@@ -11,7 +11,8 @@ import torch
 
 from carla_cp.codecs.base import PACKET_BYTES, Room
 from carla_cp.codecs.bitstream import PayloadError, cut
-from carla_cp.codecs.codefilling import PAPER, THRESHOLD, CodefillingCodec, CodefillingSymbols
+from carla_cp.codecs.codefilling import THRESHOLD, CodefillingCodec, CodefillingSymbols
+from carla_cp.codecs.codefilling_paper import PAPER
 from tests.codecs.fake import fake_view
 
 
