@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from carla_cp.codecs import load_codec
-from carla_cp.codecs.base import Room, ViewLike
+from carla_cp.codecs.base import Codec, Room, ViewLike
 from carla_cp.codecs.late import LateCodec
 from carla_cp.cooperation import Cooperation
 from carla_cp.perception.detector import Detector
@@ -29,6 +30,7 @@ from carla_cp.types import (
     Sweep,
     Transmission,
 )
+from tests.codecs.fake import random_checkpoint
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -89,6 +91,35 @@ def test_a_message_that_overtakes_an_older_one_is_the_one_that_is_fused(
         assert fused == [max(arrived)] if arrived else fused == []
         overtaken += arrived == [200_000, 100_000]
     assert overtaken
+
+
+@pytest.mark.parametrize("name", ["ermvp", "infocom"])
+def test_messages_of_other_weights_are_rejected_counted_and_not_fused(
+    detector: Detector, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    fused: list[str] = []
+
+    def finish(view: View, shared: Sequence[Shared], pool: Executor) -> Detections:
+        fused.extend(item.sender for item in shared)
+        return Detections(np.zeros((0, 7)), np.zeros(0), np.zeros(0, np.int64))
+
+    def outcomes(codec: Codec[Any]) -> dict[str, Outcome]:
+        """Of one message from each of two senders, fused a tick later; all that was said has arrived."""
+        calm = channel()
+        with ThreadPoolExecutor(1) as pool:
+            team = Cooperation(calm, CodecChoice(name, 2000), 0, detector, codec, pool)
+            team.capture([sweep(calm.ego.rolename, 0.0), sweep("cav", 10.0), sweep("rsu_1", 20.0)], (), Stopwatch())
+            team.fuse(200_000, Stopwatch())
+        settled = team.settled(last=True)
+        assert all(item.payload_bytes > 0 for item in settled)
+        return {item.sender: item.outcome for item in settled}
+
+    monkeypatch.setattr(detector, "finish", finish)
+    codec, theirs = load_codec(name, ROOT / "checkpoints" / "mini"), load_codec(name, random_checkpoint(tmp_path))
+    assert outcomes(codec) == {"cav": Outcome.DELIVERED, "rsu_1": Outcome.DELIVERED} and fused == ["cav", "rsu_1"]
+    fused.clear()
+    monkeypatch.setattr(codec, "encode", theirs.encode)
+    assert outcomes(codec) == {"cav": Outcome.REJECTED, "rsu_1": Outcome.REJECTED} and not fused
 
 
 class Asker(LateCodec):
