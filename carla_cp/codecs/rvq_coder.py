@@ -4,12 +4,12 @@ The first stage goes in three rounds: cells of even row and even column, those o
 but the first have neighbours that went before, and the code that is nearest to these neighbours' mean is the context.
 That of every other stage is the index of the stage before. Contexts of like statistics share a table. Cells may have
 one of two depths, and say which in the context of what their neighbours said.
-All of it is exact on every machine: codebooks in fixed point, and sums so small that float32 rounds none of them.
+All of it is exact on every machine: codebooks in fixed point, and nothing but sums of integers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
@@ -27,8 +27,8 @@ _ROUNDS: tuple[tuple[tuple[int, int], ...], ...] = (
     ((-1, -1), (-1, 1), (1, -1), (1, 1)),
     ((-1, 0), (1, 0), (0, -1), (0, 1)),
 )  # where the neighbours lie that went before
-_EXACT = 1 << 24  # integers below are exact in float32
-Small: TypeAlias = npt.NDArray[np.float32]
+_MOST = 1 << 24  # that sums of distances may be; another bound would change the codebooks of trained weights
+Small: TypeAlias = npt.NDArray[np.int32]
 # Of (stage or DEEP, places in row order, contexts): the symbols, which a writer knows and a reader reads.
 Coding: TypeAlias = Callable[[int, IntArray, IntArray], IntArray]
 DEEP = -1
@@ -53,12 +53,14 @@ class IndexModel:
     deep: tuple[tuple[Table, ...], ...]  # [level][context], of two symbols
 
     @cached_property
-    def _codes(self) -> Small:
-        return np.asarray(self.books[0], np.float32)
+    def _distances(self) -> Small:
+        """What a neighbour of a code adds to the distance of each code from the neighbours' mean, (codes + 1, codes).
 
-    @cached_property
-    def _squares(self) -> Small:
-        return np.asarray((self.books[0] ** 2).sum(1), np.float32)
+        In units in which distances of one cell compare: squares of codes less twice their products; 0 of no neighbour.
+        """
+        first = self.books[0]
+        distances = (first**2).sum(1) - 2 * np.einsum("aw,bw->ab", first, first)  # integers: no BLAS has a part in it
+        return np.concatenate([distances, np.zeros_like(distances[:1])]).astype(np.int32)
 
     def write(self, writer: SymbolWriter, mask: BoolArray, indices: IntArray, deep: BoolArray, layout: Layout) -> None:
         """Appends indices (stages, cells set in mask in row order), of `deep` cells (cells,) to layout.high stages."""
@@ -100,7 +102,7 @@ class IndexModel:
 
     def _first(self, mask: BoolArray, layout: Layout, code: Coding, grouped: bool) -> tuple[IntArray, IntArray]:
         """The first stage's indices (cells,), and all cells' depths."""
-        known = _Known(mask.shape, self.books.shape[2])
+        known = _Known(mask.shape, self.books.shape[1])
         group = np.append(self.groups[0], len(self.tables[0]) - 1) if grouped else np.arange(len(self.books[0]) + 1)
         number = np.cumsum(mask).reshape(mask.shape) - 1
         count = int(mask.sum())
@@ -110,41 +112,45 @@ class IndexModel:
             if not len(rows):
                 continue
             places = number[rows, columns]
-            neighbours, total, deep = known.around(rows, columns, offsets)
+            codes, neighbours, deep = known.around(rows, columns, offsets)
             if layout.high > layout.low:
                 depth[places[code(DEEP, places, _share(deep, neighbours)) > 0]] = layout.high
-            found[places] = code(0, places, group[self._predicted(neighbours, total)])
-            known.add(rows, columns, self._codes[found[places]], depth[places] > layout.low)
+            found[places] = code(0, places, group[self._predicted(codes, neighbours)])
+            known.add(rows, columns, found[places], depth[places] > layout.low)
         return found, depth
 
-    def _predicted(self, count: Small, total: Small) -> IntArray:
-        """The first stage's code nearest to the mean of `count` neighbours that add up to `total`; `codes` of none."""
-        result = np.full(len(count), self.books.shape[1], np.int64)
-        some = count > 0
-        if some.any():
-            distances = count[some, None] * self._squares - 2 * (total[some] @ self._codes.T)
-            result[some] = distances.argmin(1)
-        return result
+    def _predicted(self, around: Sequence[IntArray], count: IntArray) -> IntArray:
+        """The first stage's code nearest to the mean of the neighbours' codes (cells,) each; `codes` without any."""
+        total: Small = np.zeros((len(count), self.books.shape[1]), np.int32)
+        for codes in around:
+            total += self._distances[codes]
+        return np.asarray(np.where(count > 0, total.argmin(1), self.books.shape[1]))
 
 
 class _Known:
     """What the cells that went before say, with a rim of nothing around."""
 
-    def __init__(self, shape: tuple[int, ...], width: int) -> None:
+    def __init__(self, shape: tuple[int, ...], nothing: int) -> None:
         rows, columns = shape[0] + 2, shape[1] + 2
-        self.values: Small = np.zeros((rows, columns, width + 2), np.float32)  # latent, 1 if known, 1 if deep
+        self.nothing = nothing
+        self.codes: IntArray = np.full((rows, columns), nothing)
+        self.deep: IntArray = np.zeros((rows, columns), np.int64)
 
     def around(
         self, rows: IntArray, columns: IntArray, offsets: tuple[tuple[int, int], ...]
-    ) -> tuple[Small, Small, Small]:
-        """Of each cell's neighbours there: how many are known, their sum, how many are deep."""
-        total: Small = np.zeros((len(rows), self.values.shape[2]), np.float32)
+    ) -> tuple[list[IntArray], IntArray, IntArray]:
+        """Of the cells: the codes of each neighbour there, `nothing` of none; how many are known, how many are deep."""
+        codes, known, deep = list[IntArray](), np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
         for down, right in offsets:
-            total += self.values[rows + 1 + down, columns + 1 + right]
-        return total[:, -2], total[:, :-2], total[:, -1]
+            place = rows + 1 + down, columns + 1 + right
+            codes.append(self.codes[place])
+            known += codes[-1] != self.nothing
+            deep += self.deep[place]
+        return codes, known, deep
 
-    def add(self, rows: IntArray, columns: IntArray, latent: Small, deep: BoolArray) -> None:
-        self.values[rows + 1, columns + 1] = np.column_stack([latent, np.ones(len(rows)), deep])
+    def add(self, rows: IntArray, columns: IntArray, codes: IntArray, deep: BoolArray) -> None:
+        self.codes[rows + 1, columns + 1] = codes
+        self.deep[rows + 1, columns + 1] = deep
 
 
 def _turn(shape: tuple[int, ...], turn: int) -> BoolArray:
@@ -154,9 +160,9 @@ def _turn(shape: tuple[int, ...], turn: int) -> BoolArray:
     return np.asarray((rows % 2 == turn) & (columns % 2 == turn))
 
 
-def _share(part: Small, whole: Small) -> IntArray:
+def _share(part: IntArray, whole: IntArray) -> IntArray:
     """0 where there is no neighbour, else 1 to 5 by the share of deep ones."""
-    share = np.floor(4 * part / np.maximum(whole, 1) + 0.5).astype(np.int64)
+    share = (8 * part + whole) // np.maximum(2 * whole, 1)
     return np.where(whole > 0, 1 + share, 0)
 
 
@@ -165,12 +171,12 @@ def level_of(deep: BoolArray) -> int:
     return min(int(LEVELS * deep.mean()), LEVELS - 1)
 
 
-def fixed(codebooks: Small) -> IntArray:
+def fixed(codebooks: npt.NDArray[np.float32]) -> IntArray:
     """Codebooks (stages, codes, width) as integers, as fine as sums over four neighbours stay exact."""
     scale = 64.0
     while True:
         books = np.rint(codebooks.astype(np.float64) * scale).astype(np.int64)
         most = 4 * np.abs(books[0]).max(0)  # of four neighbours' sum, per channel
-        if (2 * most * np.abs(books[0])).sum(1).max() + 4 * (books[0] ** 2).sum(1).max() < _EXACT:
+        if (2 * most * np.abs(books[0])).sum(1).max() + 4 * (books[0] ** 2).sum(1).max() < _MOST:
             return books
         scale /= 2
