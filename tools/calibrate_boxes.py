@@ -3,7 +3,7 @@
     python tools/calibrate_boxes.py data/train_new --checkpoint checkpoints/mini
 
 Every agent's own boxes are matched with the truth that any agent of the frame sees. Writes
-`carla_cp/perception/usual_sigmas.py`, by class, score and distance, and `carla_cp/codecs/box_tables.py`. DATA must be
+`perception/usual_sigmas.py`, by class, score and distance, and `codecs/box_tables.py` below --package. DATA must be
 training data. Run it twice when the first has moved a border: tables are learnt with the sigmas of the code.
 """
 
@@ -11,21 +11,22 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from arguments import existing_path, positive
+from arguments import existing_path, out_folder, positive
 from tqdm import tqdm
 
 from carla_cp.codecs import boxes
 from carla_cp.codecs.bitstream import Table
-from carla_cp.datasets import open_dataset
+from carla_cp.datasets import DatasetError, open_dataset
 from carla_cp.geometry import rotated_iou, transform_boxes
 from carla_cp.perception import certainty
 from carla_cp.perception.checkpoint import load_detector
+from carla_cp.perception.config import CheckpointError
 from carla_cp.perception.detector import Detector
 from carla_cp.perception.truth import agent_from_world
 from carla_cp.types import Detections, FloatArray, Frame, IntArray, ObjectClass
@@ -139,31 +140,66 @@ def rows_as_text(rows: Sequence[Sequence[int]]) -> str:
     return "(\n" + "".join(lines) + ")"
 
 
-def main() -> None:
-    """Looks at the data once, then writes both files."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parse(about: str | None, frames: int, arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line of this tool, and of `calibrate_points.py`."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=existing_path)
     parser.add_argument("--checkpoint", type=Path, required=True)
-    parser.add_argument("--frames", type=positive, default=300, help="evenly spaced (default 300)")
-    options = parser.parse_args()
+    parser.add_argument("--frames", type=positive, default=frames, help="evenly spaced (default %(default)s)")
+    parser.add_argument("--package", type=out_folder, default=PACKAGE, help="where to write (default: carla_cp itself)")
+    return parser.parse_args(arguments)
+
+
+def command_of(tool: str, options: argparse.Namespace) -> str:
+    """What to call to make the same files, with the data not named."""
+    return f"python tools/{tool}.py DATA --checkpoint {options.checkpoint} --frames {options.frames}"
+
+
+def frames_of(options: argparse.Namespace) -> Iterator[Frame]:
+    """Evenly spaced frames, with a bar. Raises DatasetError where there are none."""
+    dataset = open_dataset(options.data)
+    if not len(dataset):
+        raise DatasetError(f"{options.data}: its scenes hold no frames; give a folder with whole scenes")
+    for number in tqdm(np.unique(np.linspace(0, len(dataset) - 1, options.frames).astype(int)), unit="frame"):
+        yield dataset.frame(int(number))
+
+
+def reported(tool: str, deed: Callable[[], None]) -> None:
+    """Does it; exit status 2 and one line for bad input."""
     torch.set_num_threads(1)
-    detector, dataset = load_detector(options.checkpoint), open_dataset(options.data)
-    chosen = np.unique(np.linspace(0, len(dataset) - 1, options.frames).astype(int))
-    seen = [found for number in tqdm(chosen, unit="frame") for found in look(detector, dataset.frame(int(number)))]
-    command = f"python {Path(sys.argv[0]).parent.name}/calibrate_boxes.py DATA --checkpoint {options.checkpoint}"
-    command += f" --frames {options.frames}"
-    save(seen, command)
+    try:
+        deed()
+    except (CheckpointError, DatasetError, OSError) as error:
+        print(f"{tool}: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
-def save(seen: Sequence[Found], command: str) -> None:
+def calibrate(options: argparse.Namespace) -> None:
+    """Looks at the data once, then writes both files. Raises DatasetError where nothing was detected."""
+    detector = load_detector(options.checkpoint)
+    seen = [found for frame in frames_of(options) for found in look(detector, frame)]
+    if not any(len(found.boxes.scores) for found in seen):
+        raise DatasetError(f"{options.checkpoint} detects nothing in {options.data}; give a trained one, or other data")
+    save(seen, command_of("calibrate_boxes", options), options.package)
+
+
+def save(seen: Sequence[Found], command: str, package: Path) -> None:
     """Writes both files."""
     levels = usual(seen)
     flat = [("USUAL", rows_as_text(levels.reshape(len(ObjectClass), -1).tolist()))]
     about = "Levels of `certainty.py`: per class, score bins by distance bins by along, across, heading."
-    write_whole(PACKAGE / "perception" / "usual_sigmas.py", as_module(about, command, flat))
+    write_whole(package / "perception" / "usual_sigmas.py", as_module(about, command, flat))
     tables = [(name, rows_as_text(rows)) for name, rows in learnt_tables(seen)]
     about = "Table weights of `boxes.py`, one row per context, learnt from training data."
-    write_whole(PACKAGE / "codecs" / "box_tables.py", as_module(about, command, tables))
+    write_whole(package / "codecs" / "box_tables.py", as_module(about, command, tables))
+
+
+def main() -> None:
+    """Looks at the data, then writes."""
+    options = parse(__doc__, 300)
+    reported("calibrate_boxes", lambda: calibrate(options))
 
 
 if __name__ == "__main__":

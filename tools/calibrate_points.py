@@ -2,7 +2,7 @@
 
     python tools/calibrate_points.py data/train_new --checkpoint checkpoints/mini
 
-Writes `carla_cp/codecs/point_tables.py`: one set for clouds thinned to 300 to 4,000 points, one for more.
+Writes `codecs/point_tables.py` below --package: one set for clouds thinned to 300 to 4,000 points, one for more.
 """
 
 from __future__ import annotations
@@ -13,15 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from arguments import existing_path, positive
-from calibrate_boxes import PACKAGE, Tally, as_module, rows_as_text
-from tqdm import tqdm
+from calibrate_boxes import Tally, as_module, command_of, frames_of, parse, reported, rows_as_text
 
 from carla_cp.codecs.bitstream import Table
 from carla_cp.codecs.early import lattice, useful
 from carla_cp.codecs.octree import HALF_CONTEXTS, HALVES, QUARTER_CONTEXTS, QUARTERS, STEPS, Octree
-from carla_cp.datasets import open_dataset
+from carla_cp.datasets import DatasetError
 from carla_cp.perception.checkpoint import load_detector
 from carla_cp.types import GridSpec, IntArray, PointArray
 from carla_cp.whole import write_whole
@@ -57,32 +54,33 @@ def learnt(name: str, seen: Iterable[IntArray]) -> list[tuple[str, str]]:
     return parts
 
 
-def main() -> None:
-    """Looks at the data, then writes the file."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=existing_path)
-    parser.add_argument("--checkpoint", type=Path, required=True)
-    parser.add_argument("--frames", type=positive, default=7, help="evenly spaced (default 7)")
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    detector, dataset = load_detector(options.checkpoint), open_dataset(options.data)
+def calibrate(options: argparse.Namespace) -> None:
+    """Looks at the data, then writes the file. Raises DatasetError where no view has points."""
+    detector = load_detector(options.checkpoint)
     thin: list[IntArray] = []
     whole: list[IntArray] = []
-    for number in tqdm(np.unique(np.linspace(0, len(dataset) - 1, options.frames).astype(int)), unit="frame"):
-        for agent in dataset.frame(int(number)).agents:
+    for frame in frames_of(options):
+        for agent in frame.agents:
             view = detector.view(agent.sweep)
             heat = view.heat.float().amax(0).numpy()
             thin += clouds(view.points, heat, detector.config.grid, THIN)
             whole += clouds(view.points, heat, detector.config.grid, WHOLE)
-    command = f"python tools/calibrate_points.py DATA --checkpoint {options.checkpoint} --frames {options.frames}"
-    save(thin, whole, command)
+    if not thin:
+        raise DatasetError(f"{options.data}: no agent has points in range; give other data")
+    save(thin, whole, command_of("calibrate_points", options), options.package)
 
 
-def save(thin: Iterable[IntArray], whole: Iterable[IntArray], command: str) -> None:
+def save(thin: Iterable[IntArray], whole: Iterable[IntArray], command: str, package: Path) -> None:
     """Writes the file."""
     tables = [*learnt("THIN", thin), *learnt("WHOLE", whole)]
     about = "Table weights of `octree.py`, one row per step and context, learnt from training data."
-    write_whole(PACKAGE / "codecs" / "point_tables.py", as_module(about, command, tables))
+    write_whole(package / "codecs" / "point_tables.py", as_module(about, command, tables))
+
+
+def main() -> None:
+    """Looks at the data, then writes."""
+    options = parse(__doc__, 7)
+    reported("calibrate_points", lambda: calibrate(options))
 
 
 if __name__ == "__main__":
