@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 from codec_features import Features
+from tqdm import tqdm
 
 from carla_cp.codecs.base import PACKET_BYTES, Room
 from carla_cp.codecs.bitstream import Table
@@ -85,11 +86,13 @@ def grouped(counts: FloatArray) -> tuple[IntArray, tuple[Table, ...]]:
 
 @torch.no_grad()
 def learn(codec: RevqomCodec, detector: Detector, data: Features, views: Iterable[int]) -> None:
-    """Sets the codec's tables to what messages of these views need, at all rates."""
+    """Sets the codec's tables to what messages of these views need, at all rates. Raises ValueError for no views."""
     views = list(views)
+    if not views:
+        raise ValueError("no views to learn tables from; give data with frames")
     for part in (views[::8], views[::2]):  # which cells go hangs on what they cost
         whole, some = (Counts(codec.config.stages, codec.config.codes) for _ in range(2))
-        for view in part:
+        for view in tqdm(part, desc="tables", unit="view", leave=False):
             bev = data.bev_map(view)
             heat = detector.heat_from_bev(bev[None])[0]
             tables = codec.tables()
