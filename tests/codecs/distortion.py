@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
@@ -40,4 +41,4 @@ def loss(original: Tensor, arrived: Tensor, view: ViewLike) -> float:
 def way(points: PointArray, arrived: PointArray) -> float:
     """The mean of points above the road to the nearest of those that arrived [m]."""
     high = points[points[:, 2] > ROAD_M, :3]
-    return float(cKDTree(arrived[:, :3]).query(high)[0].mean())
+    return float(np.mean(cKDTree(arrived[:, :3]).query(high)[0]))

@@ -17,7 +17,8 @@ from carla_cp.codecs.ermvp import ErmvpCodec, ErmvpSymbols
 from carla_cp.codecs.infocom import InfocomCodec, InfocomRate
 from carla_cp.codecs.infocom_symbols import ABSENT, InfocomSymbols
 from carla_cp.codecs.ranking import usefulness
-from carla_cp.codecs.revqom import RevqomCodec, RevqomSymbols
+from carla_cp.codecs.revqom import RevqomCodec
+from carla_cp.codecs.revqom_packets import RevqomSymbols
 from carla_cp.codecs.where2comm import Where2commCodec
 from carla_cp.codecs.where2comm_cells import CodedCells
 
@@ -50,7 +51,7 @@ def dense_sparse(codec: Codec[Any], view: ViewLike, symbols: object) -> Said:
 def at_depths(codec: Codec[Any], view: ViewLike, depth: Tensor) -> Said:
     """What `codec(features, depth)` says, cell by cell; nothing of those of no depth."""
     result = torch.zeros_like(view.bev)
-    for stages in depth[depth > 0].unique().tolist():
+    for stages in range(1, int(depth.max()) + 1):
         result = torch.where(depth == stages, codec(view.bev[None], stages)[0], result)
     return result, depth > 0
 

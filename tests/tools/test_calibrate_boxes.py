@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import calibrate_boxes
 import numpy as np
 import pytest
 import torch
@@ -14,6 +15,7 @@ from calibrate_boxes import Found, Tally, look, main, misses, usual
 
 from carla_cp.codecs import box_tables
 from carla_cp.codecs.bitstream import TABLE_TOTAL, Table
+from carla_cp.datasets import Dataset, DatasetError
 from carla_cp.perception import certainty, usual_sigmas
 from carla_cp.perception.checkpoint import save_detector
 from carla_cp.perception.config import DetectorConfig
@@ -120,3 +122,10 @@ def test_what_is_wrong_with_the_input_is_told_in_one_line(
         assert stopped.value.code == 2
         assert reason in capsys.readouterr().err.splitlines()[-1]
     assert not (tmp_path / "out").exists()
+
+
+def test_data_whose_scenes_hold_no_frames_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibrate_boxes, "open_dataset", lambda folder: Dataset(folder, "opv2v", ()))
+    options = calibrate_boxes.parse(None, 7, [str(tmp_path), "--checkpoint", str(MINI)])
+    with pytest.raises(DatasetError, match="hold no frames"):
+        list(calibrate_boxes.frames_of(options))
