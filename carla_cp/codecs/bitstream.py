@@ -26,6 +26,7 @@ from carla_cp.types import AgentName, FloatArray, IntArray
 HEADER_BYTES = 40
 MAX_PACKETS = 4096  # of a message
 TABLE_TOTAL = 1 << 16
+SLACK_BITS = 8 + 64  # of a body beside its symbols: the layout byte, the coder's rounding
 _MARK = 0xC2
 _FIELDS = struct.Struct("<BBI6s5sii3s3hH")
 _LENGTH = struct.Struct("<H")

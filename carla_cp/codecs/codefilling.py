@@ -11,9 +11,8 @@ Different here: codes follow averages of what falls to them, not Gumbel-softmax 
 here each knows the receiver's request (where2comm's packet, its bytes counted), and the variant leaves out cells of
 which the receiver is sure, or that lie outside of its grid. Without it only the latter stay away: on validation
 frames a second view of what the receiver is sure of is worth its bytes. Positions, which the paper does not charge, are
-in the message. New: indices are entropy coded, each
-in the context of a neighbour's or of the one before; under a budget cells and further levels compete by what they gain
-for a bit.
+in the message. New: indices are entropy coded, each in the context of a neighbour's or of the one before; under a
+budget cells and further levels compete by what they gain for a bit.
 """
 
 from __future__ import annotations
@@ -26,9 +25,17 @@ import torch
 from torch import Tensor, nn
 
 from carla_cp.codecs.base import Codec, Room, ViewLike
-from carla_cp.codecs.bitstream import HEADER_BYTES, Header, PayloadError, SymbolReader, SymbolWriter, largest
+from carla_cp.codecs.bitstream import (
+    HEADER_BYTES,
+    SLACK_BITS,
+    Header,
+    PayloadError,
+    SymbolReader,
+    SymbolWriter,
+    largest,
+)
 from carla_cp.codecs.closely import fill_closely
-from carla_cp.codecs.codefilling_paper import PAPER, SLACK_BITS, PaperPackets
+from carla_cp.codecs.codefilling_paper import PAPER, PaperPackets
 from carla_cp.codecs.indices import CLASSES, IndexModel
 from carla_cp.codecs.positions import BoolArray, PositionModel, mask_of
 from carla_cp.codecs.ranking import usefulness

@@ -8,14 +8,13 @@ from functools import cached_property
 import numpy as np
 
 from carla_cp.codecs.base import Room
-from carla_cp.codecs.bitstream import SymbolReader, SymbolWriter, Table
+from carla_cp.codecs.bitstream import SLACK_BITS, SymbolReader, SymbolWriter, Table
 from carla_cp.codecs.closely import fill_closely
 from carla_cp.codecs.indices import MIXES
 from carla_cp.codecs.positions import BoolArray, PositionModel, mask_of
 from carla_cp.types import IntArray
 
 PAPER = MIXES  # the layout byte
-SLACK_BITS = 8 + 64  # the layout byte, the coder's rounding
 
 
 @dataclass(frozen=True, eq=False)

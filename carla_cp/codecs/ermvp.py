@@ -29,7 +29,16 @@ import torch
 from torch import Tensor, nn
 
 from carla_cp.codecs.base import Codec, Room, ViewLike
-from carla_cp.codecs.bitstream import HEADER_BYTES, MAX_PACKETS, Header, PayloadError, SymbolReader, SymbolWriter, Table
+from carla_cp.codecs.bitstream import (
+    HEADER_BYTES,
+    MAX_PACKETS,
+    SLACK_BITS,
+    Header,
+    PayloadError,
+    SymbolReader,
+    SymbolWriter,
+    Table,
+)
 from carla_cp.codecs.closely import fill_closely
 from carla_cp.codecs.clusters import LINK_CONTEXTS, LINKS, dpc_knn, read_links, write_links
 from carla_cp.codecs.ermvp_paper import plain_bodies, read_plain
@@ -44,7 +53,6 @@ PLACE_WEIGHT = 0.5  # of a cell's width, in steps of a channel, in what is group
 KEPT, MERGED = 0.2, 0.2  # the paper's shares
 PAPER = len(SHARES)  # in the layout byte
 _STEPS_UP = (300, 700, 1400)  # budgets from which on the next share serves
-_SLACK_BITS = 8 + 64  # the layout byte, the coder's rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +192,7 @@ class ErmvpCodec(Codec[ErmvpSymbols]):
 
         def guess(chosen: IntArray) -> float:
             where = tables.where.bits(mask_of(chosen, self.grid.rows, self.grid.columns))
-            return where + float(tables.cell_bits[share]) * len(chosen) + _SLACK_BITS
+            return where + float(tables.cell_bits[share]) * len(chosen) + SLACK_BITS
 
         return fill_closely(order, self.grid.columns, room, guess, lambda chosen: self._write(chosen, cells, share))
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from carla_cp.codecs.base import Room
-from carla_cp.codecs.bitstream import HEADER_BYTES, PayloadError, SymbolReader, SymbolWriter
+from carla_cp.codecs.bitstream import HEADER_BYTES, SLACK_BITS, PayloadError, SymbolReader, SymbolWriter
 from carla_cp.codecs.cells import fill
 from carla_cp.codecs.infocom_symbols import ABSENT, OCTAVES, STEP, Floats, InfocomSymbols, LatentModel, PillarModel
 from carla_cp.codecs.positions import BoolArray, PositionModel, mask_of
@@ -21,7 +21,6 @@ _PAPER_BAND, _PAPER_LATENT = 0x80, 0x81
 LADDER = (0, 1200, 850)  # pillars that must fit for 0, 1, 2 channels of content: by AP on validation maps
 _BAND = struct.Struct("<HH")  # first row, rows
 _MOST = 1e4  # a float of the latent
-_SLACK_BITS = 8 + 64  # the first byte, the coder's rounding
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,7 +56,7 @@ class Packer:
     ) -> None:
         """Of the pillar grid's rows and columns, and the latent in steps if it is sent."""
         self.shape, self.tables, self.order, self.steps = shape, tables, choice.order, steps
-        self.fixed_bits = _SLACK_BITS + (0.0 if steps is None else tables.latent.bits(steps))
+        self.fixed_bits = SLACK_BITS + (0.0 if steps is None else tables.latent.bits(steps))
         self.values = np.zeros((len(choice.values), shape[0] * shape[1]), np.int64)
         self.values[:, choice.order] = choice.values
 
