@@ -122,12 +122,16 @@ class Codec(nn.Module, ABC, Generic[Symbols]):
         """The message: at most `budget` bytes, all that the codec has to say without one, b"" where nothing fits.
 
         `request` is the newest request heard from the receiver; codecs that take none ignore it. No packet is longer
-        than `packet_bytes`, unless the codec cannot cut what it says.
+        than `packet_bytes`, unless the codec cannot cut what it says, or more packets would be needed than can be read.
         """
         if budget is not None and budget <= HEADER_BYTES:
             return b""
+        room = Room(budget, packet_bytes)
         with torch.no_grad():
-            bodies = self.bodies(view, Room(budget, packet_bytes), request)
+            bodies = self.bodies(view, room, request)
+            while len(bodies) > self.most_packets and room.packet < sum(map(len, bodies)):
+                room = Room(budget, 2 * room.packet)
+                bodies = self.bodies(view, room, request)
         header = Header(self.number, self.fingerprint, view.sweep.agent, view.sweep.time_us, view.world_from_agent)
         return b"".join(pack(header, body) for body in bodies if body)
 

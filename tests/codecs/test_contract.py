@@ -207,6 +207,12 @@ def test_a_message_arrives_as_forward_says_at_its_rate(name: str, budget: int | 
     np.testing.assert_allclose(shared.features[:, cells], expected[:, cells], atol=1e-5)
 
 
+def test_packets_grow_before_a_message_has_more_of_them_than_can_be_read(sender: Codec[Any]) -> None:
+    payload = message(sender, None, 150)
+    assert len(cut(payload)) <= sender.most_packets
+    assert sender.decode(payload).sender == "rsu_1"
+
+
 def test_header_and_shapes_come_back(any_sender: Codec[Any]) -> None:
     shared = any_sender.decode(message(any_sender, 2000))
     assert (shared.sender, shared.time_us, shared.stage) == ("rsu_1", 1_234_567, any_sender.tap)
