@@ -8,7 +8,6 @@ resamples of the scenes. The picture is written beside the table.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from arguments import out_file
 from rate_claims import claims
 from rate_plot import draw_curve
 from rate_rows import NOISE_FREE, Curve, change, curves_of, noises_of, point, title
-from results import SETTING, joined, protocol_lines, with_interval
+from results import SETTING, joined, protocol_lines, read_results, with_interval
 
 from carla_cp.whole import write_whole
 
@@ -201,14 +200,7 @@ def main() -> None:
     parser.add_argument("results", type=Path, nargs="+", metavar="F.json", help="results of tools/evaluate.py")
     parser.add_argument("--out", type=out_file, required=True, help="the table, as checkpoints/RATE.md")
     options = parser.parse_args()
-    results = []
-    for path in options.results:
-        try:
-            results.append(json.loads(path.read_text(encoding="utf-8")))
-            table(one_of(results[-1:]), "")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
-            print(f"rate_curve: {path}: no result of tools/evaluate.py ({error}); run it again", file=sys.stderr)
-            sys.exit(2)
+    results = read_results(options.results, lambda each: table(one_of([each]), ""), "rate_curve")
     try:
         write_curve(results, options.out)
     except CurveError as error:

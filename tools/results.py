@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -281,20 +281,26 @@ def write_results(results: Sequence[dict[str, Any]], path: Path) -> None:
     write_whole(path, table(results, picture.name, trained))
 
 
+def read_results(paths: Sequence[Path], check: Callable[[dict[str, Any]], object], tool: str) -> list[dict[str, Any]]:
+    """The results in files; exit status 2 and one line, of `tool`, for one of which `check` makes nothing."""
+    results = []
+    for path in paths:
+        try:
+            results.append(json.loads(path.read_text(encoding="utf-8")))
+            check(results[-1])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
+            print(f"{tool}: {path}: no result of tools/evaluate.py ({error}); run it again", file=sys.stderr)
+            sys.exit(2)
+    return results
+
+
 def main() -> None:
     """Exit status 2 and one line for a file that is no evaluation."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", type=Path, nargs="+", metavar="F.json", help="results of tools/evaluate.py")
     parser.add_argument("--out", type=out_file, required=True, help="the table, as checkpoints/RESULTS.md")
     options = parser.parse_args()
-    results = []
-    for path in options.results:
-        try:
-            results.append(json.loads(path.read_text(encoding="utf-8")))
-            table(joined(results[-1:]), "")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
-            print(f"results: {path}: no result of tools/evaluate.py ({error}); run it again", file=sys.stderr)
-            sys.exit(2)
+    results = read_results(options.results, lambda each: table(joined([each]), ""), "results")
     write_results(results, options.out)
 
 

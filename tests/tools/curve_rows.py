@@ -41,20 +41,22 @@ def row(
     }
 
 
+PROTOCOL = {
+    "name": "ours",
+    "range_m": None,
+    "inside": "centre",
+    "com_range_m": None,
+    "max_extent_m": None,
+    "z_range_m": None,
+    "objects": "vehicles",
+    "include_ego": False,
+    "max_objects": None,
+    "score_threshold": None,
+    "order": "global",
+}
+
+
 def result(*rows: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    protocol = {
-        "name": "ours",
-        "range_m": None,
-        "inside": "centre",
-        "com_range_m": None,
-        "max_extent_m": None,
-        "z_range_m": None,
-        "objects": "vehicles",
-        "include_ego": False,
-        "max_objects": None,
-        "score_threshold": None,
-        "order": "global",
-    }
     return {
         "command": "the command",
         "commit": "abc",
@@ -66,7 +68,7 @@ def result(*rows: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "maps": ["test_bends"],
         "agents": {"2": 600},
         "skipped": [],
-        "protocol": protocol,
+        "protocol": PROTOCOL,
         "seed": 0,
         "resamples": 200,
         "rows": list(rows),

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.tools.claims import load_tool
+from tests.tools.curve_rows import PROTOCOL
 
 results = load_tool("results")
 
@@ -41,19 +42,6 @@ def row(
 
 
 def result(*rows: dict[str, Any]) -> dict[str, Any]:
-    protocol = {
-        "name": "ours",
-        "range_m": None,
-        "inside": "centre",
-        "com_range_m": None,
-        "max_extent_m": None,
-        "z_range_m": None,
-        "objects": "vehicles",
-        "include_ego": False,
-        "max_objects": None,
-        "score_threshold": None,
-        "order": "global",
-    }
     return {
         "command": "the command",
         "commit": "abc",
@@ -66,7 +54,7 @@ def result(*rows: dict[str, Any]) -> dict[str, Any]:
         "agents": {"2": 30, "5": 10},
         "skipped": [],
         "noticed": {},
-        "protocol": protocol,
+        "protocol": PROTOCOL,
         "seed": 0,
         "resamples": 200,
         "rows": list(rows),
