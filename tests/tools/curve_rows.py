@@ -68,7 +68,7 @@ def result(*rows: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "maps": ["test_bends"],
         "agents": {"2": 600},
         "skipped": [],
-        "protocol": PROTOCOL,
+        "protocol": dict(PROTOCOL),
         "seed": 0,
         "resamples": 200,
         "rows": list(rows),

@@ -54,7 +54,7 @@ def result(*rows: dict[str, Any]) -> dict[str, Any]:
         "agents": {"2": 30, "5": 10},
         "skipped": [],
         "noticed": {},
-        "protocol": PROTOCOL,
+        "protocol": dict(PROTOCOL),
         "seed": 0,
         "resamples": 200,
         "rows": list(rows),
