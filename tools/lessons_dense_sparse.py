@@ -20,6 +20,7 @@ from carla_cp.perception.detector import Detector
 from carla_cp.types import FloatArray, IntArray
 
 COMMIT_WEIGHT, CODE_WEIGHT, COARSE_WEIGHT, GATE_WEIGHT = 0.25, 1.0, 3.0, 0.2
+BOX_WEIGHT = 2.0
 UNQUANTISED = 0.05  # of the training: vectors find their place before codes are drawn from them
 FEATURES_ONLY = 0.12  # of it: the features themselves are asked for, which takes far less time per step
 HELPFUL = 0.25  # usefulness of cells of which a blurred value may help
@@ -44,24 +45,25 @@ class DenseSparseTeacher:
         bev, own = windows(lesson.bev, lesson.corners, WINDOW), windows(lesson.useful, lesson.corners, WINDOW)
         weight = 0.05 + own
         depth = self._depth(own, rng)
-        exact = progress < UNQUANTISED
+        exact = progress < UNQUANTISED and not self.started
         fine, fine_codes = self._coded(codec.fine.down(bev), codec.fine_codes, weight, depth, 0, exact)
         shrunk = F.max_pool2d(weight[:, None], codec.config.stride)[:, 0]
         blurred, coarse_codes = self._coded(
             codec.coarse.shrink(bev), codec.coarse_codes, shrunk, torch.ones_like(shrunk), -1, exact
         )
         self.started = self.started or not exact
-        sharp = codec.fine.expand(fine)
+        first = progress < FEATURES_ONLY
+        here, there = (torch.ones_like(own, dtype=torch.bool),) * 2 if first else _shown(own, rng)
+        sharp = codec.fine.expand(fine, depth * here)
         blunt, useful = codec.coarse.expand(blurred)
         coarse = ((blunt - bev).square().mean(1) * weight).sum() / weight.sum()
         gate = F.binary_cross_entropy_with_logits(useful, (own > HELPFUL).float())
         beside = CODE_WEIGHT * (fine_codes + coarse_codes) + COARSE_WEIGHT * coarse + GATE_WEIGHT * gate
         rate = self._rate_nats(own[0].numel())
-        if progress < FEATURES_ONLY:
+        if first:
             task = FEATURE_WEIGHT * ((sharp - bev).square().mean(1) * weight).sum() / weight.sum()
             return Loss(task + beside, task.item(), rate)
-        here, there = _shown(own, rng)
-        task = distil(self.detector, lesson, torch.where(here[:, None], sharp, blunt), here | there)
+        task = distil(self.detector, lesson, torch.where(here[:, None], sharp, blunt), here | there, BOX_WEIGHT)
         return Loss(task + beside, task.item(), rate)
 
     def _depth(self, own: Tensor, rng: np.random.Generator) -> Tensor:

@@ -9,19 +9,23 @@ schedule follows the clock and ends when --time-budget says; --resume goes on wh
 from __future__ import annotations
 
 import argparse
+import pickle
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from arguments import existing_folder, minutes, out_folder, positive
+from arguments import existing_folder, existing_path, minutes, out_folder, positive
 from codec_features import Features, features
 from codec_lessons import Loss, lesson
 from codec_pictures import plot_training
 from codec_teachers import TEACHERS, make_teacher
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
 from tqdm import tqdm
 
@@ -60,6 +64,25 @@ def rate_at(progress: float) -> float:
     return float(PEAK_RATE * 0.5 * (1 + np.cos(np.pi * min((progress - WARM_UP) / (1 - WARM_UP), 1.0))))
 
 
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """A codec's weights, of its own file or of a training state. Raises CheckpointError."""
+    with fitting(path):
+        if path.suffix != ".safetensors":
+            weights: dict[str, torch.Tensor] = torch.load(path, weights_only=True)["codec"]
+            return weights
+        return {name: each.float() if each.is_floating_point() else each for name, each in load_file(path).items()}
+
+
+@contextmanager
+def fitting(path: Path) -> Iterator[None]:
+    """Whatever the block cannot make of a file is a CheckpointError that names it."""
+    try:
+        yield
+    except (RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{path}: no weights of this codec ({reason}); give those of another run") from None
+
+
 @torch.no_grad()
 def validate(name: str, detector: Detector, checkpoint: Path, dataset: Dataset, limit: int) -> list[float]:
     """AP@0.7 of vehicles: with full features, with the saved codec at its full rate, and at BUDGET bytes."""
@@ -95,22 +118,32 @@ class Training:
         self._recent: list[tuple[float, float]] = []  # rate and task loss of steps that `plane` has no point of
         self.state = options.work / f"{options.codec}.pt"
         if options.start:
-            self._load(options.start, whole=False)
+            self._take(read_weights(options.start), options.start)
         if options.resume and self.state.exists():
-            self._load(self.state, whole=True)
+            self._resume()
 
-    def _load(self, path: Path, whole: bool) -> None:
-        saved = torch.load(path, weights_only=True)
-        self.codec.load_state_dict(saved["codec"])
+    def _take(self, weights: dict[str, torch.Tensor], path: Path) -> None:
+        """The codec goes on from weights. Raises CheckpointError where they do not fit."""
+        with fitting(path):
+            self.codec.load_state_dict(weights)
         self.teacher.resume()
-        if whole:
-            self.optimiser.load_state_dict(saved["optimiser"])
-            curve, plane = ([tuple(row) for row in saved[name]] for name in ("curve", "plane"))
-            self.progress = Progress(saved["step"], saved["seconds"], curve, plane)
+
+    def _resume(self) -> None:
+        saved = torch.load(self.state, weights_only=True)
+        self._take(saved["codec"], self.state)
+        self.optimiser.load_state_dict(saved["optimiser"])
+        curve, plane = ([tuple(row) for row in saved[name]] for name in ("curve", "plane"))
+        self.progress = Progress(saved["step"], saved["seconds"], curve, plane)
+
+    @property
+    def fraction(self) -> float:
+        """How much of the schedule is over; one that starts from weights has its second half only."""
+        spent = self.progress.seconds / (60 * self.options.time_budget)
+        return 0.5 + 0.5 * spent if self.options.start else spent
 
     def step(self, data: Features) -> float:
         """One step; the loss."""
-        fraction = self.progress.seconds / (60 * self.options.time_budget)
+        fraction = self.fraction
         for group in self.optimiser.param_groups:
             group["lr"] = rate_at(fraction)
         rng = np.random.default_rng([self.options.seed, self.progress.step])
@@ -198,7 +231,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--features-only", action="store_true", help="compute and keep the features, then stop")
     parser.add_argument("--work", type=out_folder, help="features and training state (default: DATA.work)")
     parser.add_argument("--resume", action="store_true")
-    parser.add_argument("--start", type=Path, help="training state of an earlier run to take the weights from")
+    parser.add_argument(
+        "--start",
+        type=existing_path,
+        metavar="FILE",
+        help="weights to go on from, a codec's .safetensors or a training state; the schedule begins in its middle",
+    )
     parser.add_argument("--time-budget", type=minutes, default=25, metavar="MIN")
     parser.add_argument("--save-minutes", type=minutes, default=8)
     parser.add_argument("--batch", type=positive, default=4, help="views per step")

@@ -6,13 +6,14 @@ a learnt linear map); a smaller budget is a prefix of the same ranking, from one
 its fixed rate: every coarse token, and the best 16 x 16-cell patches, the share of the map that its 8 patches cover
 (8 of 33), six bits a token and 48 bits a patch (its place and a CRC-16).
 
-Different here: 64 channels to 24 on a 128 x 128 grid; patches are 2 x 2 cells, since a car covers few; no selector is
-learnt: the gain of a patch is the distortion that it removes, which the sender knows exactly, times its prior by heat
-(a small network that corrected the prior by the slope of the detector's loss ranked worse); the mask in training is
-drawn at random instead of from a Binary-Concrete. New: a patch comes with one to six residual stages, each where its
-gain per bit is best. Tokens are entropy coded in the context of neighbours and of the stage before. Where the coarse
-grid would take more than a small part of a budget it stays away: behind fusion by maximum the same bytes in patches do
-no worse. Its cells count as received only where its decoder expects them to help.
+Different here: 64 channels to 24 on a 128 x 128 grid; patches are 2 x 2 cells, since a car covers few; a fine cell is
+rebuilt from what was sent of the 3 x 3 cells around; no selector is learnt: the gain of a patch is the distortion that
+it removes, which the sender knows exactly, times its prior by heat (a small network that corrected the prior by the
+slope of the detector's loss ranked worse); the mask in training is drawn at random instead of from a Binary-Concrete.
+New: a patch comes with one to six residual stages, each where its gain per bit is best. Tokens are entropy coded in the
+context of neighbours and of the stage before. Where the coarse grid would take more than a small part of a budget it
+stays away: behind fusion by maximum the same bytes in patches do no worse. Its cells count as received only where its
+decoder expects them to help.
 """
 
 from __future__ import annotations
@@ -136,15 +137,20 @@ class DenseSparseCodec(Codec[DenseSparseSymbols]):
             buffer.copy_(torch.from_numpy(np.stack([table.weights for table in tables])))
         self._parsed = None
 
-    def forward(self, features: Tensor, stages: int | None = None) -> Tensor:
-        """What arrives of features (B, C, rows, columns) where every fine token is sent, with so many stages."""
-        latent = self.fine.down(features)
-        vectors = latent.permute(0, 2, 3, 1).flatten(0, 2)
-        indices, _ = self.fine_codes.search(vectors.detach(), stages or self.config.stages)
-        coded = self.fine_codes.look_up(indices, torch.full((len(vectors),), len(indices), device=vectors.device))
+    def forward(self, features: Tensor, depth: Tensor | None = None) -> Tensor:
+        """What arrives of features (B, C, rows, columns) whose cells have so many stages (B, rows, columns), or all."""
+        rows, columns = self.grid.rows, self.grid.columns
+        rim = (0, self.shape[1] - columns, 0, self.shape[0] - rows)
+        if depth is None:
+            depth = torch.full((len(features), rows, columns), self.config.stages, device=features.device)
+        depth = F.pad(depth, rim)
+        vectors = F.pad(self.fine.down(features), rim).permute(0, 2, 3, 1).flatten(0, 2)
+        indices, _ = self.fine_codes.search(vectors.detach(), self.config.stages)
+        coded = self.fine_codes.look_up(indices, depth.flatten())
         if self.training:
             coded = vectors + (coded - vectors).detach()
-        return self.fine.expand(coded.view(len(features), *features.shape[2:], -1).permute(0, 3, 1, 2))
+        whole = self.fine.expand(coded.view(*depth.shape, -1).permute(0, 3, 1, 2), depth)
+        return whole[..., :rows, :columns]
 
     def plan(self, features: Tensor, heat: Tensor) -> Plan:
         """What could be sent of features (C, rows, columns) and heat (classes, rows, columns)."""
@@ -263,7 +269,7 @@ class DenseSparseCodec(Codec[DenseSparseSymbols]):
         coded = torch.zeros(*self.shape, self.config.width, device=device)
         tokens = torch.from_numpy(symbols.patches.tokens).to(device)
         coded[valid] = self.fine_codes.look_up(tokens[:, valid], depth[valid])
-        features = self.fine.expand(coded.permute(2, 0, 1)[None])[0] * valid
+        features = self.fine.expand(coded.permute(2, 0, 1)[None], depth[None])[0]
         if symbols.coarse is not None:
             blurred, useful = self.expand_coarse(torch.from_numpy(symbols.coarse).to(device))
             helpful = (useful > GATE) & ~valid

@@ -57,17 +57,23 @@ class SimVq(nn.Module):
 
 
 class FineNet(nn.Module):
-    """Features to what is quantised cell by cell, and back."""
+    """Features to what is quantised cell by cell, and back by what was sent of the cells around as well."""
 
     def __init__(self, config: DenseSparseConfig) -> None:
         super().__init__()
         channels, width = config.channels, config.width
+        self.stages = config.stages
         self.down = nn.Sequential(nn.Conv2d(channels, 48, 1), nn.ReLU(), nn.Conv2d(48, width, 1))
-        self.up = nn.Sequential(nn.Conv2d(width, channels, 1), nn.ReLU(), nn.Conv2d(channels, channels, 1), nn.ReLU())
+        self.up = nn.Sequential(nn.Conv2d(width, channels, 1), nn.ReLU(), nn.Conv2d(channels, channels, 1))
+        self.around = nn.Sequential(nn.Conv2d(width + 1, 48, 3, padding=1), nn.ReLU(), nn.Conv2d(48, channels, 1))
+        nn.init.zeros_(self.around[2].weight)  # type: ignore[arg-type]
 
-    def expand(self, coded: Tensor) -> Tensor:
-        """Features (B, C, H, W); from one memory layout, since another may round otherwise."""
-        features: Tensor = self.up(coded.contiguous())
+    def expand(self, coded: Tensor, depth: Tensor) -> Tensor:
+        """Features (B, C, H, W) of vectors (B, width, H, W) of so many stages (B, H, W); 0 where that is 0."""
+        coded = coded.contiguous()  # another memory layout may round otherwise
+        sent = (depth > 0)[:, None]
+        known = torch.cat([coded * sent, depth[:, None] / self.stages], 1)
+        features: Tensor = torch.relu(self.up(coded) + self.around(known)) * sent
         return features
 
 

@@ -45,7 +45,9 @@ def codefilling(codec: Codec[Any], view: ViewLike, symbols: object) -> Said:
 def dense_sparse(codec: Codec[Any], view: ViewLike, symbols: object) -> Said:
     """Of each cell at its number of stages."""
     assert isinstance(codec, DenseSparseCodec) and isinstance(symbols, DenseSparseSymbols)
-    return at_depths(codec, view, torch.from_numpy(fine_cells(symbols.patches.depth, 2)))
+    rows, columns = view.bev.shape[1:]
+    depth = torch.from_numpy(fine_cells(symbols.patches.depth, codec.config.patch))[:rows, :columns]
+    return codec(view.bev[None], depth[None])[0], depth > 0
 
 
 def at_depths(codec: Codec[Any], view: ViewLike, depth: Tensor) -> Said:

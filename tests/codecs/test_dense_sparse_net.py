@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from carla_cp.codecs.dense_sparse_net import CoarseNet, DenseSparseConfig, SimVq
+from carla_cp.codecs.dense_sparse_net import CoarseNet, DenseSparseConfig, FineNet, SimVq
 
 
 def codes() -> SimVq:
@@ -46,6 +46,24 @@ def test_one_map_moves_all_codes_and_the_frozen_ones_stay() -> None:
         quantiser.maps.sub_(quantiser.maps.grad)
         assert int((quantiser.books()[0] != before).any(1).sum()) == 16
     assert [name for name, _ in quantiser.named_parameters()] == ["maps"]
+
+
+def test_a_fine_cell_is_rebuilt_from_what_was_sent_around_it_and_nothing_else() -> None:
+    torch.manual_seed(2)
+    net = FineNet(DenseSparseConfig())
+    torch.nn.init.normal_(net.around[2].weight)  # type: ignore[arg-type]
+    coded, depth = torch.randn(1, 24, 8, 8), torch.zeros(1, 8, 8, dtype=torch.int64)
+    depth[0, 3, 3], depth[0, 3, 4] = 2, 5
+    with torch.no_grad():
+        features = net.expand(coded, depth)
+        unsent = coded.clone()
+        unsent[depth[:, None].expand_as(coded) == 0] += 1.0
+        beside = coded.clone()
+        beside[..., 3, 4] += 1.0
+        assert torch.equal(net.expand(unsent, depth), features)
+        assert not torch.equal(net.expand(beside, depth)[..., 3, 3], features[..., 3, 3])
+        assert not torch.equal(net.expand(coded, depth.clamp(max=2))[..., 3, 3], features[..., 3, 3])
+    assert not bool(features[:, :, depth[0] == 0].any())
 
 
 def test_the_coarse_grid_pools_four_by_four_and_covers_all_cells() -> None:

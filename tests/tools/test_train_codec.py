@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +15,7 @@ import torch
 from carla_cp.codecs import load_codec
 from carla_cp.datasets import open_dataset
 from carla_cp.perception.checkpoint import load_detector, save_detector
-from carla_cp.perception.config import DetectorConfig
+from carla_cp.perception.config import CheckpointError, DetectorConfig
 from carla_cp.perception.detector import Detector
 from tests.perception.synthetic import write
 
@@ -77,3 +78,25 @@ def test_a_short_run_leaves_weights_that_load_and_resumes(tool: ModuleType, fold
     tool.train(tool.parse([*arguments(folder, name, state["seconds"] / 60 + 0.0001), "--resume"]))
     assert torch.load(folder / "work" / f"{name}.pt", weights_only=True)["step"] > state["step"]
     assert load_codec(name, folder / "checkpoint").fingerprint != codec.fingerprint
+
+
+def test_a_run_goes_on_from_a_codecs_own_file_in_the_middle_of_the_schedule(
+    tool: ModuleType, folder: Path, tmp_path: Path
+) -> None:
+    tool.train(tool.parse(arguments(folder, "dense_sparse", 0.001)))
+    start = shutil.copy(folder / "checkpoint" / "codecs" / "dense_sparse.safetensors", tmp_path)
+    given = [*arguments(folder, "dense_sparse", 0.001), "--work", str(tmp_path), "--start", str(start)]
+    training = tool.Training(tool.parse(given), load_detector(folder / "checkpoint").requires_grad_(False))
+    assert training.fraction == 0.5
+    kept = load_codec("dense_sparse", folder / "checkpoint").state_dict()
+    assert all(torch.equal(value, kept[name]) for name, value in training.codec.state_dict().items())
+
+
+def test_weights_of_another_codec_are_named_and_refused(tool: ModuleType, folder: Path, tmp_path: Path) -> None:
+    tool.train(tool.parse(arguments(folder, "revqom", 0.001)))
+    start = folder / "checkpoint" / "codecs" / "revqom.safetensors"
+    with pytest.raises(CheckpointError, match=r"revqom\.safetensors: no weights of this codec"):
+        tool.train(tool.parse([*arguments(folder, "infocom", 0.001), "--work", str(tmp_path), "--start", str(start)]))
+    (tmp_path / "broken.pt").write_bytes(b"nothing")
+    with pytest.raises(CheckpointError, match=r"broken\.pt"):
+        tool.read_weights(tmp_path / "broken.pt")
