@@ -166,13 +166,9 @@ class Codec(nn.Module, ABC, Generic[Symbols]):
         """What the paper's own formula charges for a message of these symbols; None where there is none."""
         return None
 
+    @abstractmethod
     def bodies(self, view: ViewLike, room: Room, request: bytes | None) -> list[bytes]:
-        """What follows the headers, packet by packet; [] where nothing fits. By default one packet, however long."""
-        return [self.body(view, None if room.total is None else room.total - HEADER_BYTES)]
-
-    def body(self, view: ViewLike, room: int | None) -> bytes:
-        """What follows the header of a message in one packet, at most `room` bytes; b"" where nothing fits."""
-        raise NotImplementedError(f"codec {self.name} has neither bodies nor body")
+        """What follows the headers, packet by packet; [] where nothing fits. One packet may be all, however long."""
 
     @abstractmethod
     def read(self, body: bytes) -> Symbols:
@@ -196,9 +192,9 @@ class Silent(Codec[None]):
     tap = Stage.BOXES
     takes_budget = False
 
-    def body(self, view: ViewLike, room: int | None) -> bytes:
-        """Nothing."""
-        return b""
+    def bodies(self, view: ViewLike, room: Room, request: bytes | None) -> list[bytes]:
+        """None."""
+        return []
 
     def read(self, body: bytes) -> None:
         """Raises PayloadError: nobody sends this."""
