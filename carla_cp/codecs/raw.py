@@ -23,7 +23,7 @@ from carla_cp.types import GridSpec, Shared, Stage
 class RawCodec(Codec[PlainCells]):
     """Sends a stage cell by cell: 2 MiB whole in fp16; under a budget the most useful cells, with their positions.
 
-    Packets are longer than asked for where one cell is, or where a message could not count so many packets.
+    Packets are longer than asked for where one cell is.
     """
 
     name = "raw"
