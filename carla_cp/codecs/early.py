@@ -21,8 +21,21 @@ import numpy.typing as npt
 from carla_cp.codecs.base import Codec, Room, ViewLike
 from carla_cp.codecs.bitstream import HEADER_BYTES, Header, PayloadError, SymbolReader, SymbolWriter, nearly_largest
 from carla_cp.codecs.closely import fullest
-from carla_cp.codecs.octree import CODE_BITS, HEIGHT_BITS, SIDE_BITS, Octree, Split, codes_of, places_of, splits
-from carla_cp.codecs.point_tables import THIN_HALVES, THIN_QUARTERS, WHOLE_HALVES, WHOLE_QUARTERS
+from carla_cp.codecs.learnt import FOLDER, Rows, read_tables
+from carla_cp.codecs.octree import (
+    CODE_BITS,
+    HALF_ROWS,
+    HALVES,
+    HEIGHT_BITS,
+    QUARTER_ROWS,
+    QUARTERS,
+    SIDE_BITS,
+    Octree,
+    Split,
+    codes_of,
+    places_of,
+    splits,
+)
 from carla_cp.types import FloatArray, GridSpec, IntArray, PointArray, Shared, Stage
 
 STEP_M = 0.1
@@ -32,7 +45,16 @@ Z_MIN_M = -1.0
 MAX_POINTS = 1 << 17  # of a message, counted packet by packet
 MAX_PACKETS = 128
 ROAD_M = 0.2  # what lies lower is road
-TREES = (Octree(THIN_QUARTERS, THIN_HALVES), Octree(WHOLE_QUARTERS, WHOLE_HALVES))
+TREES = tuple(
+    Octree(
+        *read_tables(
+            FOLDER / "points.safetensors",
+            Rows(f"{clouds}_quarters", QUARTER_ROWS, QUARTERS),
+            Rows(f"{clouds}_halves", HALF_ROWS, HALVES),
+        )
+    )
+    for clouds in ("thin", "whole")
+)
 _PREFIX = struct.Struct("<BBB")  # sensor height [0.1 m], attenuation [1e-4 / m], which of TREES
 _EACH, _FIRST = 23, 9  # bytes of a body beside its points': prefix, rounding, and but for the first, to begin anew
 _POINT_BYTES = 4 * 4  # OpenCOOD's x, y, z, intensity in float32
