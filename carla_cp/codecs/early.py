@@ -18,7 +18,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from carla_cp.codecs.base import Codec, Room, ViewLike
+from carla_cp.codecs.base import Bodies, Codec, Room, ViewLike
 from carla_cp.codecs.bitstream import HEADER_BYTES, Header, PayloadError, SymbolReader, SymbolWriter, nearly_largest
 from carla_cp.codecs.closely import fullest
 from carla_cp.codecs.learnt import FOLDER, Rows, read_tables
@@ -76,7 +76,7 @@ class EarlyCodec(Codec[EarlySymbols]):
     number = 4
     tap = Stage.POINTS
 
-    def bodies(self, view: ViewLike, room: Room, request: bytes | None) -> list[bytes]:
+    def bodies(self, view: ViewLike, request: bytes | None) -> Bodies:
         """All points in range, or the most useful that fit."""
         points = view.points
         codes, first = lattice(points)
@@ -90,9 +90,13 @@ class EarlyCodec(Codec[EarlySymbols]):
             return EarlySymbols(codes[rank < count], height, attenuation)
 
         most = min(len(codes), MAX_POINTS // 2)
-        if room.total is not None:
-            return _fullest(best, min(most, 4 * room.total), room)  # two bits a point: more can never fit
-        return _packets(best(most), room) if most else []
+
+        def bodies(room: Room) -> list[bytes]:
+            if room.total is not None:
+                return _fullest(best, min(most, 4 * room.total), room)  # two bits a point: more can never fit
+            return _packets(best(most), room) if most else []
+
+        return bodies
 
     def read(self, body: bytes) -> EarlySymbols:
         """The points of one packet. Raises PayloadError."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from carla_cp.codecs.base import Codec, Room, ViewLike
+from carla_cp.codecs.base import Bodies, Codec, Room, ViewLike
 from carla_cp.codecs.bitstream import HEADER_BYTES, Header, PayloadError
 from carla_cp.types import Detections, Shared, Stage
 
@@ -25,15 +25,19 @@ class CentresCodec(Codec[npt.NDArray[np.int8]]):
     number = 200
     tap = Stage.BOXES
 
-    def bodies(self, view: ViewLike, room: Room, request: bytes | None) -> list[bytes]:
+    def bodies(self, view: ViewLike, request: bytes | None) -> Bodies:
         """As many boxes as fit, by falling score, in one packet, however long."""
         found = view.boxes
-        most = None if room.total is None else (room.total - HEADER_BYTES) // POINT_BYTES
-        order = np.argsort(-found.scores, kind="stable")[:most]
+        order = np.argsort(-found.scores, kind="stable")
         rows = np.column_stack(
             [found.boxes[order, :2] * 2, found.scores[order] * 255 - 128, found.boxes[order, 6] / np.pi * 128]
         )
-        return [np.clip(np.rint(rows), -128, 127).astype(np.int8).tobytes()]
+        said = np.clip(np.rint(rows), -128, 127).astype(np.int8).tobytes()
+
+        def bodies(room: Room) -> list[bytes]:
+            return [said if room.total is None else said[: (room.total - HEADER_BYTES) // POINT_BYTES * POINT_BYTES]]
+
+        return bodies
 
     def read(self, body: bytes) -> npt.NDArray[np.int8]:
         """(boxes, 4). Raises PayloadError."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from carla_cp.codecs.base import MOST_PACKETS, Codec, Room, ViewLike
+from carla_cp.codecs.base import MOST_PACKETS, Bodies, Codec, Room, ViewLike
 from carla_cp.codecs.bitstream import HEADER_BYTES, Header, cut
 from carla_cp.types import Shared, Stage
 from tests.codecs.fake import fake_view
@@ -33,10 +33,14 @@ class Counting(Wordless):
         super().__init__()
         self.numbers = np.arange(count, dtype="<u2")
 
-    def bodies(self, view: ViewLike, room: Room, request: bytes | None) -> list[bytes]:
+    def bodies(self, view: ViewLike, request: bytes | None) -> Bodies:
         """As many packets as it takes."""
-        each = max((room.packet - HEADER_BYTES) // 2, 1)
-        return [self.numbers[start : start + each].tobytes() for start in range(0, len(self.numbers), each)]
+
+        def bodies(room: Room) -> list[bytes]:
+            each = max((room.packet - HEADER_BYTES) // 2, 1)
+            return [self.numbers[start : start + each].tobytes() for start in range(0, len(self.numbers), each)]
+
+        return bodies
 
 
 @pytest.mark.parametrize(("count", "longest"), [(MOST_PACKETS * 10, 60), (MOST_PACKETS * 10 + 1, 120), (9000, 120)])

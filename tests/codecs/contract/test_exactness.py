@@ -54,6 +54,12 @@ def test_the_same_view_gives_the_same_bytes_and_the_same_bytes_the_same_stage(
     assert same(any_sender.decode(payload), any_sender.decode(payload))
 
 
+def test_a_view_that_is_prepared_once_says_at_each_budget_what_it_says_anew(sender: Codec[Any]) -> None:
+    prepared = sender.prepare(view())
+    for budget in (2000, 300, 900):
+        assert prepared.encode(budget) == message(sender, budget)
+
+
 def test_a_fresh_process_rebuilds_the_same_tensors(checkpoint: Path, tmp_path: Path) -> None:
     names = [name for name in (*SENDING, *VARIANTS) if name.partition(":")[0] not in OUTSIDE]
     payloads = {name: message(load(name, checkpoint), 2000) for name in names}
