@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from carla_cp.codecs import load_codec
-from carla_cp.codecs.base import Codec, Room, ViewLike
+from carla_cp.codecs.base import Bodies, Codec, ViewLike
 from carla_cp.codecs.late import LateCodec
 from carla_cp.cooperation import Cooperation
 from carla_cp.perception.detector import Detector
@@ -135,9 +135,9 @@ class Asker(LateCodec):
     def request(self, view: ViewLike) -> bytes:
         return f"{view.sweep.agent} {view.sweep.time_us}".encode().ljust(self.length)
 
-    def bodies(self, view: ViewLike, room: Room, request: bytes | None) -> list[bytes]:
+    def bodies(self, view: ViewLike, request: bytes | None) -> Bodies:
         self.heard.append((view.sweep.agent, view.sweep.time_us, request))
-        return super().bodies(view, room, None)
+        return super().bodies(view, None)
 
 
 def drive(

@@ -3,7 +3,7 @@
     python tools/calibrate_boxes.py data/train_new --checkpoint checkpoints/mini
 
 Every agent's own boxes are matched with the truth that any agent of the frame sees. Writes
-`perception/usual_sigmas.py`, by class, score and distance, and `codecs/box_tables.py` below --package. DATA must be
+`perception/usual_sigmas.py`, by class, score and distance, and `codecs/boxes.safetensors` below --package. DATA must be
 training data. Run it twice when the first has moved a border: tables are learnt with the sigmas of the code.
 """
 
@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from carla_cp.codecs import boxes
 from carla_cp.codecs.bitstream import Table
+from carla_cp.codecs.learnt import write_tables
 from carla_cp.datasets import DatasetError, open_dataset
 from carla_cp.geometry import rotated_iou, transform_boxes
 from carla_cp.perception import certainty
@@ -118,11 +119,11 @@ def learnt_tables(seen: Iterable[Found]) -> list[tuple[str, list[list[int]]]]:
     for found in seen:
         if len(found.boxes.scores):
             boxes.tell(tally, boxes.quantise(found.boxes))
-    fields = [("COUNTS", boxes.COUNT), ("GAPS", boxes.GAP), ("RISES", boxes.RISE)]
-    fields += [("SIZES", boxes.SIZE), ("TURNS", boxes.TURNED)]
+    fields = [("counts", boxes.COUNT), ("gaps", boxes.GAP), ("rises", boxes.RISE)]
+    fields += [("sizes", boxes.SIZE), ("turns", boxes.TURNED)]
     result = [(name, tally.learnt(field.tables)) for name, field in fields]
-    result += [("SCORES", tally.learnt(boxes.SCORE)), ("QUARTERS", tally.learnt(boxes.QUARTER))]
-    return [*result, ("LABELS", tally.learnt([boxes.LABEL]))]
+    result += [("scores", tally.learnt(boxes.SCORE)), ("quarters", tally.learnt(boxes.QUARTER))]
+    return [*result, ("labels", tally.learnt([boxes.LABEL]))]
 
 
 def as_module(about: str, command: str, tables: Iterable[tuple[str, str]]) -> str:
@@ -191,9 +192,7 @@ def save(seen: Sequence[Found], command: str, package: Path) -> None:
     flat = [("USUAL", rows_as_text(levels.reshape(len(ObjectClass), -1).tolist()))]
     about = "Levels of `certainty.py`: per class, score bins by distance bins by along, across, heading."
     write_whole(package / "perception" / "usual_sigmas.py", as_module(about, command, flat))
-    tables = [(name, rows_as_text(rows)) for name, rows in learnt_tables(seen)]
-    about = "Table weights of `boxes.py`, one row per context, learnt from training data."
-    write_whole(package / "codecs" / "box_tables.py", as_module(about, command, tables))
+    write_tables(package / "codecs" / "boxes.safetensors", command, learnt_tables(seen))
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
     python tools/calibrate_points.py data/train_new --checkpoint checkpoints/mini
 
-Writes `codecs/point_tables.py` below --package: one set for clouds thinned to 300 to 4,000 points, one for more.
+Writes `codecs/points.safetensors` below --package: one set for clouds thinned to 300 to 4,000 points, one for more.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from calibrate_boxes import Tally, as_module, command_of, frames_of, parse, reported, rows_as_text
+from calibrate_boxes import Tally, command_of, frames_of, parse, reported
 
 from carla_cp.codecs.bitstream import Table
 from carla_cp.codecs.early import lattice, useful
-from carla_cp.codecs.octree import HALF_CONTEXTS, HALVES, QUARTER_CONTEXTS, QUARTERS, STEPS, Octree
+from carla_cp.codecs.learnt import write_tables
+from carla_cp.codecs.octree import HALF_ROWS, HALVES, QUARTER_ROWS, QUARTERS, STEPS, Octree
 from carla_cp.datasets import DatasetError
 from carla_cp.perception.checkpoint import load_detector
 from carla_cp.types import GridSpec, IntArray, PointArray
-from carla_cp.whole import write_whole
 
 THIN = (300, 1000, 4000)  # points
 WHOLE = (16_000, 1 << 17)
@@ -29,9 +29,7 @@ WHOLE = (16_000, 1 << 17)
 
 def blank() -> Octree:
     """One that knows nothing."""
-    halved = sum(step.halves for step in STEPS)
-    quarters = Table.uniform(QUARTERS).weights.tolist(), Table.uniform(HALVES).weights.tolist()
-    return Octree([quarters[0]] * ((len(STEPS) - halved) * QUARTER_CONTEXTS), [quarters[1]] * (halved * HALF_CONTEXTS))
+    return Octree([Table.uniform(QUARTERS).weights] * QUARTER_ROWS, [Table.uniform(HALVES).weights] * HALF_ROWS)
 
 
 def clouds(points: PointArray, heat: npt.NDArray[np.float32], grid: GridSpec, counts: Sequence[int]) -> list[IntArray]:
@@ -41,16 +39,15 @@ def clouds(points: PointArray, heat: npt.NDArray[np.float32], grid: GridSpec, co
     return [np.sort(codes[order[:count]]) for count in counts if len(codes)]
 
 
-def learnt(name: str, seen: Iterable[IntArray]) -> list[tuple[str, str]]:
-    """Names and literals of a set of tables."""
+def learnt(name: str, seen: Iterable[IntArray]) -> list[tuple[str, list[list[int]]]]:
+    """Names and rows of a set of tables."""
     tree, tally = blank(), Tally()
     for codes in seen:
         tree.tell(tally, codes)
     parts = []
-    for halves, suffix in ((False, "QUARTERS"), (True, "HALVES")):
+    for halves, suffix in ((False, "quarters"), (True, "halves")):
         chosen = [tables for step, tables in zip(STEPS, tree.tables, strict=True) if step.halves == halves]
-        rows = tally.learnt([table for tables in chosen for table in tables])
-        parts.append((f"{name}_{suffix}", rows_as_text(rows)))
+        parts.append((f"{name}_{suffix}", tally.learnt([table for tables in chosen for table in tables])))
     return parts
 
 
@@ -72,9 +69,7 @@ def calibrate(options: argparse.Namespace) -> None:
 
 def save(thin: Iterable[IntArray], whole: Iterable[IntArray], command: str, package: Path) -> None:
     """Writes the file."""
-    tables = [*learnt("THIN", thin), *learnt("WHOLE", whole)]
-    about = "Table weights of `octree.py`, one row per step and context, learnt from training data."
-    write_whole(package / "codecs" / "point_tables.py", as_module(about, command, tables))
+    write_tables(package / "codecs" / "points.safetensors", command, [*learnt("thin", thin), *learnt("whole", whole)])
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ import torch
 from evaluation_parts import Equipment, Job, Row, Seen
 
 from carla_cp.codecs import PayloadError
+from carla_cp.codecs.base import Encoder
 from carla_cp.codecs.bitstream import Header, pack, unpack
 from carla_cp.cooperation import request_of
 from carla_cp.perception.detector import Detector
@@ -39,6 +40,7 @@ class Exchange:
     def __init__(self, equipment: Equipment, job: Job, past: dict[int, Seen]) -> None:
         """`past` holds for every delay the frame that partners' data come from."""
         self._equipment, self._job, self._past = equipment, job, past
+        self._encoders: dict[Hashable, Encoder] = {}
         self._sent: dict[Hashable, bytes] = {}
         self._requests: dict[Hashable, bytes] = {}
         self._parsed: dict[tuple[str, bytes], tuple[Header, Any]] = {}
@@ -68,7 +70,7 @@ class Exchange:
     def _message(self, row: Row, agent: AgentName) -> bytes:
         codec, budget = self._equipment.codecs[row.choice.name], row.choice.budget_bytes
         detector, seen = self._equipment.detectors[row.fusion], self._past[row.delay]
-        key: tuple[Hashable, ...] = (row.choice, detector.tap, seen.index, agent)
+        key: tuple[Hashable, ...] = (row.choice.name, detector.tap, seen.index, agent)
         request = None
         if codec.asks:
             asked = self.request(row)
@@ -78,13 +80,15 @@ class Exchange:
                 asked, self._job.seed, self._job.scene.name, seen.index, to
             )
             key = (*key, row.fusion, row.noise, request)
-        if key not in self._sent:
+        if key not in self._encoders:
             view = seen.views[agent] if not codec.asks else believing(row, self._job, seen, agent, detector)
-            payload = codec.encode(for_detector(detector, view), budget, request or None)
+            self._encoders[key] = codec.prepare(for_detector(detector, view), request or None)
+        if (key, budget) not in self._sent:
+            payload = self._encoders[key].encode(budget)
             if budget is not None and len(payload) > budget:
                 raise AssertionError(f"{row.choice.label} sent more than its budget")
-            self._sent[key] = payload
-        return self._sent[key]
+            self._sent[key, budget] = payload
+        return self._sent[key, budget]
 
     def _parse(self, name: str, payload: bytes) -> tuple[Header, Any]:
         key = (name, payload)

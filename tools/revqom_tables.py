@@ -95,11 +95,11 @@ def learn(codec: RevqomCodec, detector: Detector, data: Features, views: Iterabl
         for view in tqdm(part, desc="tables", unit="view", leave=False):
             bev = data.bev_map(view)
             heat = detector.heat_from_bev(bev[None])[0]
-            tables = codec.tables()
-            for body in codec.said(bev, heat, Room(None, 1 << 30)):
+            tables, said = codec.tables(), codec.said(bev, heat)
+            for body in said(Room(None, 1 << 30)):
                 whole.add(tables.whole, codec.read(body))
             for budget in BUDGETS:
-                for body in codec.said(bev, heat, Room(budget, PACKET_BYTES)):
+                for body in said(Room(budget, PACKET_BYTES)):
                     some.add(tables.some, codec.read(body))
         books = codec.tables().whole.books
         model = some.model(books)

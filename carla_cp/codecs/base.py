@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Protocol, TypeVar
 
@@ -76,6 +76,30 @@ class Room:
         return max(sizes, default=0) <= self.packet and (self.total is None or sum(sizes) <= self.total)
 
 
+Bodies = Callable[[Room], list[bytes]]  # what follows the headers, packet by packet; [] where nothing fits
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoder:
+    """The messages of one view at any budget; what hangs on the view alone was done when it was made."""
+
+    header: Header
+    bodies: Bodies
+    most_packets: int
+
+    def encode(self, budget: int | None, packet_bytes: int = PACKET_BYTES) -> bytes:
+        """As `Codec.encode`."""
+        if budget is not None and budget <= HEADER_BYTES:
+            return b""
+        room = Room(budget, packet_bytes)
+        with torch.no_grad():
+            bodies = self.bodies(room)
+            while len(bodies) > self.most_packets and room.packet < sum(map(len, bodies)):
+                room = Room(budget, 2 * room.packet)
+                bodies = self.bodies(room)
+        return b"".join(pack(self.header, body) for body in bodies if body)
+
+
 class Codec(nn.Module, ABC, Generic[Symbols]):
     """One way of sharing a stage of the detector; `Symbols` is what a body says, without any network.
 
@@ -124,16 +148,13 @@ class Codec(nn.Module, ABC, Generic[Symbols]):
         `request` is the newest request heard from the receiver; codecs that take none ignore it. No packet is longer
         than `packet_bytes`, unless the codec cannot cut what it says, or more packets would be needed than can be read.
         """
-        if budget is not None and budget <= HEADER_BYTES:
-            return b""
-        room = Room(budget, packet_bytes)
-        with torch.no_grad():
-            bodies = self.bodies(view, room, request)
-            while len(bodies) > self.most_packets and room.packet < sum(map(len, bodies)):
-                room = Room(budget, 2 * room.packet)
-                bodies = self.bodies(view, room, request)
+        return self.prepare(view, request).encode(budget, packet_bytes)
+
+    def prepare(self, view: ViewLike, request: bytes | None = None) -> Encoder:
+        """What encodes this view, at as many budgets as are asked for."""
         header = Header(self.number, self.fingerprint, view.sweep.agent, view.sweep.time_us, view.world_from_agent)
-        return b"".join(pack(header, body) for body in bodies if body)
+        with torch.no_grad():
+            return Encoder(header, self.bodies(view, request), self.most_packets)
 
     def parse(self, payload: bytes) -> tuple[Header, Symbols]:
         """Header and symbols of a message, of what is there of it; no network has a part in it.
@@ -166,13 +187,12 @@ class Codec(nn.Module, ABC, Generic[Symbols]):
         """What the paper's own formula charges for a message of these symbols; None where there is none."""
         return None
 
-    def bodies(self, view: ViewLike, room: Room, request: bytes | None) -> list[bytes]:
-        """What follows the headers, packet by packet; [] where nothing fits. By default one packet, however long."""
-        return [self.body(view, None if room.total is None else room.total - HEADER_BYTES)]
+    @abstractmethod
+    def bodies(self, view: ViewLike, request: bytes | None) -> Bodies:
+        """What makes the bodies of a message as large as the room is. The network runs here, before any room is known.
 
-    def body(self, view: ViewLike, room: int | None) -> bytes:
-        """What follows the header of a message in one packet, at most `room` bytes; b"" where nothing fits."""
-        raise NotImplementedError(f"codec {self.name} has neither bodies nor body")
+        A codec that does not cut what it says makes one, however long.
+        """
 
     @abstractmethod
     def read(self, body: bytes) -> Symbols:
@@ -196,9 +216,9 @@ class Silent(Codec[None]):
     tap = Stage.BOXES
     takes_budget = False
 
-    def body(self, view: ViewLike, room: int | None) -> bytes:
-        """Nothing."""
-        return b""
+    def bodies(self, view: ViewLike, request: bytes | None) -> Bodies:
+        """None."""
+        return lambda room: []
 
     def read(self, body: bytes) -> None:
         """Raises PayloadError: nobody sends this."""

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from carla_cp.codecs.bitstream import TABLE_TOTAL, PayloadError, SymbolReader, SymbolWriter, Table
-from carla_cp.codecs.box_tables import COUNTS, GAPS, LABELS, QUARTERS, RISES, SCORES, SIZES, TURNS
 from carla_cp.codecs.cells import spread
+from carla_cp.codecs.learnt import FOLDER, Rows, read_tables
 from carla_cp.codecs.octaves import Meter, Octaves, Sink
 from carla_cp.perception.certainty import LEVELS, nearest_levels, sigmas_of, usual_levels
-from carla_cp.types import Detections, FloatArray, IntArray
+from carla_cp.types import Detections, FloatArray, IntArray, ObjectClass
 
 MAX_BOXES = 1023  # of a packet, and of a message
 STEP_M = 0.05  # of places and sizes
@@ -31,10 +31,21 @@ _HALF = 1 << (_PLACE_BITS - 1)
 _QUARTER = TURN // 4
 _SCORE_FINE = 4  # levels of a score under one table entry
 
-COUNT, GAP, RISE, SIZE, TURNED = (Octaves(rows) for rows in (COUNTS, GAPS, RISES, SIZES, TURNS))
-LABEL = Table(LABELS[0])
+_COUNTS, _GAPS, _RISES, _SIZES, _TURNS, _SCORES, _QUARTERS, _LABELS = read_tables(
+    FOLDER / "boxes.safetensors",
+    Rows("counts", 1, 21),
+    Rows("gaps", 1, 33),
+    Rows("rises", 3, 25),
+    Rows("sizes", 9, 19),
+    Rows("turns", 3, 15),
+    Rows("scores", 3, SCORE_LEVELS // _SCORE_FINE),
+    Rows("quarters", 3, 4),
+    Rows("labels", 1, len(ObjectClass)),
+)
+COUNT, GAP, RISE, SIZE, TURNED = (Octaves(rows) for rows in (_COUNTS, _GAPS, _RISES, _SIZES, _TURNS))
+LABEL = Table(_LABELS[0])
 OFFSET = Table([TABLE_TOTAL - 8 * (LEVELS - 1), *[8] * (LEVELS - 1)])  # unusual sigmas are another detector's
-SCORE, QUARTER = [Table(row) for row in SCORES], [Table(row) for row in QUARTERS]
+SCORE, QUARTER = [Table(row) for row in _SCORES], [Table(row) for row in _QUARTERS]
 _FINE, _SCORE_REST = Table.uniform(1 << _FINE_BITS), Table.uniform(_SCORE_FINE)
 
 

@@ -6,11 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from carla_cp.codecs.base import MOST_PACKETS, Room
+from carla_cp.codecs.base import Room
 from carla_cp.codecs.bitstream import HEADER_BYTES, largest
 from carla_cp.types import IntArray
 
-_ANY = 1 << 62  # bytes, that no packet has
 Write = Callable[[IntArray], bytes]  # flat cell indices, in the order of `morton`, to the body of a packet
 Bits = Callable[[IntArray], float]  # what that body takes, closely
 
@@ -19,14 +18,12 @@ def fill(order: IntArray, columns: int, room: Room, bits: Bits, write: Write) ->
     """The bodies of packets with as many cells as fit, of flat indices by falling use; [] where none fits.
 
     A packet holds a stretch of the Morton curve: a lost one costs its region, and positions cost little in it.
-    `columns` is the grid's width. Packets are longer than `room` says where a message could not count so many: without
-    a total, or with one that MOST_PACKETS of that length would not reach.
+    `columns` is the grid's width.
     """
-    bound = Room(room.total, _ANY) if _lengthens(room) else room
     count = len(order) if room.total is None else largest(len(order), lambda n: n == 0 or _fits(order[:n], room, bits))
     while count:
         bodies = _packets(morton(order[:count], columns), room, bits, write)
-        if bodies and bound.fits(bodies):
+        if bodies and room.fits(bodies):
             return bodies
         if room.total is None:
             return []
@@ -48,29 +45,23 @@ def spread(values: IntArray) -> IntArray:
     return spread
 
 
-def _lengthens(room: Room) -> bool:
-    """Whether a message's packets may be longer than the room says, where they are too many otherwise."""
-    return room.total is None or room.total > MOST_PACKETS * room.packet
-
-
 def _fits(cells: IntArray, room: Room, bits: Bits) -> bool:
     """Whether cells are likely to fit, headers of the packets that they need included."""
     assert room.total is not None
     size = bits(cells) / 8
-    packets = min(max(1, -(-size // (room.packet - HEADER_BYTES))), MOST_PACKETS)
+    packets = max(1, -(-size // (room.packet - HEADER_BYTES)))
     return bool(size + HEADER_BYTES * packets <= room.total)
 
 
 def _packets(curve: IntArray, room: Room, bits: Bits, write: Write) -> list[bytes]:
     """Bodies of few packets, of cells along the curve; [] where they do not fit."""
-    size = room.packet - HEADER_BYTES
-    most = min(len(curve), MOST_PACKETS)
+    size, most = room.packet - HEADER_BYTES, len(curve)
     pieces = min(max(1, round(-(-bits(curve) / 8 // size))), most)
     while True:
         bodies = [write(piece) for piece in np.array_split(curve, pieces)]
         longest = max(map(len, bodies))
-        if longest <= size or (pieces == MOST_PACKETS and _lengthens(room)):
+        if longest <= size:
             return bodies
-        if pieces == most or (room.total is not None and not Room(room.total, _ANY).fits(bodies)):
+        if pieces == most or (room.total is not None and pieces * HEADER_BYTES + sum(map(len, bodies)) > room.total):
             return []
         pieces = min(max(pieces + 1, pieces * longest // size), most)

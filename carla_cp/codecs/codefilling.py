@@ -19,12 +19,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from carla_cp.codecs.base import Codec, Room, ViewLike
+from carla_cp.codecs.base import Bodies, Codec, Room, ViewLike
 from carla_cp.codecs.bitstream import (
     HEADER_BYTES,
     SLACK_BITS,
@@ -172,17 +173,16 @@ class CodefillingCodec(Codec[CodefillingSymbols]):
         """Where the receiver is sure itself."""
         return ask(self, view)
 
-    def bodies(self, view: ViewLike, room: Room, request: bytes | None) -> list[bytes]:
+    def bodies(self, view: ViewLike, request: bytes | None) -> Bodies:
         """As many cells and levels as fit; in the variant those above the threshold."""
         if self.variant == "paper":
-            return self._plain_bodies(view, wanted(request, self, view, FILLING), Room(None, room.packet))
+            return self._plain_bodies(view, wanted(request, self, view, FILLING))
         demand = wanted(request, self, view)
         indices, gain = self.gains(view.bev[None], view.heat)
         if demand is not None:
             gain = gain * demand.ravel()
         cost = self.tables()[1].cell_bits(indices)
-        order, depth = self.choose(gain, cost, room)
-        return self._fill(order, depth, indices, np.cumsum(cost, axis=0), room)
+        return partial(self._fill, indices, gain, cost)
 
     def gains(self, features: Tensor, heat: Tensor) -> tuple[IntArray, FloatArray]:
         """Indices (levels, groups, cells) of features (1, C, rows, columns), and what each level (levels, cells) gains.
@@ -222,12 +222,12 @@ class CodefillingCodec(Codec[CodefillingSymbols]):
         count = largest(int(np.searchsorted(running, max(free, 0))), lambda n: n == 0 or fits(n))
         return order, np.maximum(np.bincount(cells[:count], minlength=cost.shape[1]), 1)
 
-    def _fill(
-        self, order: IntArray, depth: IntArray, indices: IntArray, running: FloatArray, room: Room
-    ) -> list[bytes]:
+    def _fill(self, indices: IntArray, gain: FloatArray, cost: FloatArray, room: Room) -> list[bytes]:
+        """The packets of what `choose` finds of indices (levels, groups, cells), with their gains and bits."""
+        order, depth = self.choose(gain, cost, room)
         where = self.tables()[0]
         rows, columns = self.grid.rows, self.grid.columns
-        cost = running[depth - 1, np.arange(len(depth))]
+        cost = np.cumsum(cost, axis=0)[depth - 1, np.arange(len(depth))]
 
         def guess(chosen: IntArray) -> float:
             return where.bits(mask_of(chosen, rows, columns)) + float(cost[chosen].sum()) + SLACK_BITS
@@ -246,14 +246,13 @@ class CodefillingCodec(Codec[CodefillingSymbols]):
         model.write(writer, symbols.mask, symbols.indices, symbols.depth, mix)
         return bytes([mix]) + writer.to_bytes()
 
-    def _plain_bodies(self, view: ViewLike, demand: Weights | None, room: Room) -> list[bytes]:
+    def _plain_bodies(self, view: ViewLike, demand: Weights | None) -> Bodies:
         """Packets of the cells above the threshold with all levels, nothing of which is entropy coded."""
         indices = self.search(self.vectors(self.down(view.bev[None]))).cpu().numpy()
         chosen = np.flatnonzero(view.heat.amax(0).cpu().numpy() > THRESHOLD)
         if demand is not None:
             chosen = chosen[demand.ravel()[chosen] > 0.5]
-
-        return self._paper.bodies(chosen, indices, room)
+        return lambda room: self._paper.bodies(chosen, indices, Room(None, room.packet))
 
     def read(self, body: bytes) -> CodefillingSymbols:
         """Cells, indices and depths. Raises PayloadError."""

@@ -21,14 +21,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from carla_cp.codecs.base import Codec, Room, ViewLike
+from carla_cp.codecs.base import Bodies, Codec, Room, ViewLike
 from carla_cp.codecs.bitstream import HEADER_BYTES, Header, PayloadError, SymbolReader, SymbolWriter, Table
 from carla_cp.codecs.closely import fullest, stretches
 from carla_cp.codecs.dense_sparse_net import CoarseNet, DenseSparseConfig, FineNet, SimVq
@@ -184,17 +184,19 @@ class DenseSparseCodec(Codec[DenseSparseSymbols]):
             costs.append(np.stack([table.bits for table in rows])[tokens[stage - 1], tokens[stage]])
         return np.asarray(self._by_patch(torch.from_numpy(np.stack(costs)).flatten(1)).numpy())
 
-    def bodies(self, view: ViewLike, room: Room, request: bytes | None) -> list[bytes]:
+    def bodies(self, view: ViewLike, request: bytes | None) -> Bodies:
         """The coarse grid in the first where there is room, and along the Morton curve the patches that fit."""
         plan = self.plan(view.bev, view.heat)
         if self.variant == "paper":
-            return self._paper.bodies(plan, room)
+            return partial(self._paper.bodies, plan)
+        return partial(self._fullest, plan, plan.order(), len(self._write(plan.coarse, None)))
+
+    def _fullest(self, plan: Plan, order: IntArray, start: int, room: Room) -> list[bytes]:
+        """The packets of as much of the order as fits, behind a coarse grid of `start` bytes or none."""
         coarse: IntArray | None = plan.coarse
-        start = len(self._write(coarse, None))
         alone = start + _PATCH_BYTES > room.packet - HEADER_BYTES
         if alone or (room.total is not None and start > COARSE_SHARE * room.total):
             coarse, start = None, 0
-        order = plan.order()
 
         def write(count: int) -> list[bytes]:
             return self._packets(plan, plan.depth(order[:count]), coarse, start, room)

@@ -18,11 +18,24 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from carla_cp.codecs.base import Codec, Room, ViewLike
+from carla_cp.codecs.base import Bodies, Codec, Room, ViewLike
 from carla_cp.codecs.bitstream import HEADER_BYTES, Header, PayloadError, SymbolReader, SymbolWriter, nearly_largest
 from carla_cp.codecs.closely import fullest
-from carla_cp.codecs.octree import CODE_BITS, HEIGHT_BITS, SIDE_BITS, Octree, Split, codes_of, places_of, splits
-from carla_cp.codecs.point_tables import THIN_HALVES, THIN_QUARTERS, WHOLE_HALVES, WHOLE_QUARTERS
+from carla_cp.codecs.learnt import FOLDER, Rows, read_tables
+from carla_cp.codecs.octree import (
+    CODE_BITS,
+    HALF_ROWS,
+    HALVES,
+    HEIGHT_BITS,
+    QUARTER_ROWS,
+    QUARTERS,
+    SIDE_BITS,
+    Octree,
+    Split,
+    codes_of,
+    places_of,
+    splits,
+)
 from carla_cp.types import FloatArray, GridSpec, IntArray, PointArray, Shared, Stage
 
 STEP_M = 0.1
@@ -32,7 +45,16 @@ Z_MIN_M = -1.0
 MAX_POINTS = 1 << 17  # of a message, counted packet by packet
 MAX_PACKETS = 128
 ROAD_M = 0.2  # what lies lower is road
-TREES = (Octree(THIN_QUARTERS, THIN_HALVES), Octree(WHOLE_QUARTERS, WHOLE_HALVES))
+TREES = tuple(
+    Octree(
+        *read_tables(
+            FOLDER / "points.safetensors",
+            Rows(f"{clouds}_quarters", QUARTER_ROWS, QUARTERS),
+            Rows(f"{clouds}_halves", HALF_ROWS, HALVES),
+        )
+    )
+    for clouds in ("thin", "whole")
+)
 _PREFIX = struct.Struct("<BBB")  # sensor height [0.1 m], attenuation [1e-4 / m], which of TREES
 _EACH, _FIRST = 23, 9  # bytes of a body beside its points': prefix, rounding, and but for the first, to begin anew
 _POINT_BYTES = 4 * 4  # OpenCOOD's x, y, z, intensity in float32
@@ -54,7 +76,7 @@ class EarlyCodec(Codec[EarlySymbols]):
     number = 4
     tap = Stage.POINTS
 
-    def bodies(self, view: ViewLike, room: Room, request: bytes | None) -> list[bytes]:
+    def bodies(self, view: ViewLike, request: bytes | None) -> Bodies:
         """All points in range, or the most useful that fit."""
         points = view.points
         codes, first = lattice(points)
@@ -68,9 +90,13 @@ class EarlyCodec(Codec[EarlySymbols]):
             return EarlySymbols(codes[rank < count], height, attenuation)
 
         most = min(len(codes), MAX_POINTS // 2)
-        if room.total is not None:
-            return _fullest(best, min(most, 4 * room.total), room)  # two bits a point: more can never fit
-        return _packets(best(most), room) if most else []
+
+        def bodies(room: Room) -> list[bytes]:
+            if room.total is not None:
+                return _fullest(best, min(most, 4 * room.total), room)  # two bits a point: more can never fit
+            return _packets(best(most), room) if most else []
+
+        return bodies
 
     def read(self, body: bytes) -> EarlySymbols:
         """The points of one packet. Raises PayloadError."""

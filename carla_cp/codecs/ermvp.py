@@ -22,13 +22,14 @@ import bisect
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from carla_cp.codecs.base import Codec, Room, ViewLike
+from carla_cp.codecs.base import Bodies, Codec, Room, ViewLike
 from carla_cp.codecs.bitstream import (
     HEADER_BYTES,
     MAX_PACKETS,
@@ -174,21 +175,19 @@ class ErmvpCodec(Codec[ErmvpSymbols]):
         features: Tensor = self.up((steps / self.steps[:, None, None]).contiguous()).relu()
         return features
 
-    def bodies(self, view: ViewLike, room: Room, request: bytes | None) -> list[bytes]:
+    def bodies(self, view: ViewLike, request: bytes | None) -> Bodies:
         """As many cells as fit, by packets of clusters; the variant's one packet."""
         latent, score = self.compressed(view.bev[None])
         if self.variant == "paper":
             cells = torch.cat([view.bev, score]).flatten(1).T.cpu().numpy()
-            return self._paper(cells, room.packet - HEADER_BYTES)
+            return partial(self._paper, cells)
         value = score * usefulness(view.heat[None])
         every = torch.cat([latent[0], score, value]).flatten(1).T.cpu().numpy()
-        share = share_for(room.total)
-        order = np.argsort(-every[:, -1], kind="stable")
-        return self._fill(order, every[:, :-1], share, room)
+        return partial(self._fill, np.argsort(-every[:, -1], kind="stable"), every[:, :-1])
 
-    def _fill(self, order: IntArray, cells: FloatArray, share: int, room: Room) -> list[bytes]:
+    def _fill(self, order: IntArray, cells: FloatArray, room: Room) -> list[bytes]:
         """The packets of the first cells of `order` that fit; `cells` (all, width + 1) are steps and score."""
-        tables = self.tables()
+        tables, share = self.tables(), share_for(room.total)
 
         def guess(chosen: IntArray) -> float:
             where = tables.where.bits(mask_of(chosen, self.grid.rows, self.grid.columns))
@@ -221,13 +220,13 @@ class ErmvpCodec(Codec[ErmvpSymbols]):
         merged = _merged(torch.from_numpy(steps), torch.from_numpy(weight), torch.from_numpy(owner))
         return np.rint(merged.numpy()).clip(-LIMIT, LIMIT).astype(np.int64), owner
 
-    def _paper(self, cells: FloatArray, limit: int) -> list[bytes]:
+    def _paper(self, cells: FloatArray, room: Room) -> list[bytes]:
         """Bodies of cells (all, channels + 1), features and score, as the paper has it, by tokens."""
         kept = np.sort(np.argsort(-cells[:, -1], kind="stable")[: math.ceil(KEPT * len(cells))])
         features = torch.from_numpy(cells[kept, :-1])
         owner = dpc_knn(features, math.ceil(MERGED * len(kept)))
         tokens = _merged(features, torch.from_numpy(cells[kept, -1]), torch.from_numpy(owner)).numpy()
-        return [bytes([PAPER]) + body for body in plain_bodies(kept, owner, tokens, limit - 1)]
+        return [bytes([PAPER]) + body for body in plain_bodies(kept, owner, tokens, room.packet - HEADER_BYTES - 1)]
 
     def read(self, body: bytes) -> ErmvpSymbols:
         """Cells and what each was replaced by. Raises PayloadError."""

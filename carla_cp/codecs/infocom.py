@@ -33,13 +33,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from carla_cp.codecs.base import Codec, Room, ViewLike
+from carla_cp.codecs.base import Bodies, Codec, Room, ViewLike
 from carla_cp.codecs.bitstream import HEADER_BYTES, Header, Table
 from carla_cp.codecs.infocom_net import InfocomConfig, InformationEncoder, MaskDecoder, MaskNet, mask_sent
 from carla_cp.codecs.infocom_packets import InfocomChoice, InfocomTables, Packer, best, paper_bodies, read_body
@@ -220,9 +221,11 @@ class InfocomCodec(Codec[InfocomSymbols]):
         steps = np.rint(ratings[:, order] * np.float32(LEVELS)).astype(np.int64)
         return InfocomChoice(flat[: len(latent)], order, steps)
 
-    def bodies(self, view: ViewLike, room: Room, request: bytes | None) -> list[bytes]:
+    def bodies(self, view: ViewLike, request: bytes | None) -> Bodies:
         """Latent and all pillars of a level above 0, or as many as fit, each packet with a region."""
-        choice = self.choice(view.pillars, view.heat)
+        return partial(self._fitting, self.choice(view.pillars, view.heat))
+
+    def _fitting(self, choice: InfocomChoice, room: Room) -> list[bytes]:
         if self.variant:
             bodies = paper_bodies(choice, self.shape, room.packet - HEADER_BYTES)
             return bodies if room.fits(bodies) else []

@@ -17,7 +17,7 @@ from typing import TypeAlias
 import numpy as np
 
 from carla_cp.codecs import boxes
-from carla_cp.codecs.base import Codec, Room, ViewLike
+from carla_cp.codecs.base import Bodies, Codec, ViewLike
 from carla_cp.codecs.bitstream import Header, PayloadError
 from carla_cp.codecs.boxes import MAX_BOXES, BoxSymbols
 from carla_cp.codecs.cells import fill
@@ -38,12 +38,12 @@ class LateCodec(Codec[LateSymbols]):
     tap = Stage.BOXES
     variants = ("paper",)
 
-    def bodies(self, view: ViewLike, room: Room, request: bytes | None) -> list[bytes]:
+    def bodies(self, view: ViewLike, request: bytes | None) -> Bodies:
         """As many boxes as fit, by falling score; no boxes, no message."""
         found = view.boxes
         if self.variant == "paper":
             order = np.argsort(-found.scores, kind="stable")[:MAX_BOXES]
-            return fill(
+            return lambda room: fill(
                 order,
                 _IN_ORDER,
                 room,
@@ -52,7 +52,7 @@ class LateCodec(Codec[LateSymbols]):
             )
         symbols = boxes.quantise(found)
         order = np.argsort(-symbols.scores, kind="stable")[:MAX_BOXES]
-        return fill(
+        return lambda room: fill(
             order,
             _IN_ORDER,
             room,

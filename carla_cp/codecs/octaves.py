@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from carla_cp.codecs.bitstream import TABLE_TOTAL, SymbolReader, Table
 from carla_cp.types import IntArray
@@ -47,10 +48,10 @@ class Meter:
 class Octaves:
     """The model of one field: per context a table over [-bits, bits], negative for negative values."""
 
-    def __init__(self, tables: Sequence[Sequence[int]]) -> None:
+    def __init__(self, weights: npt.ArrayLike) -> None:
         """Of weights (contexts, 2 bits + 1), each row as `Table` wants it; values lie in +-(2**bits - 1)."""
-        self.bits = len(tables[0]) // 2
-        self.tables = [Table(row) for row in tables]
+        self.tables = [Table(row) for row in np.asarray(weights)]
+        self.bits = len(self.tables[0].weights) // 2
 
     @property
     def most(self) -> int:

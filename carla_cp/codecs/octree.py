@@ -8,10 +8,11 @@ the table of its level and of which of its neighbours are occupied. Nodes go alo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from carla_cp.codecs.bitstream import PayloadError, SymbolReader, Table
 from carla_cp.codecs.octaves import Sink
@@ -53,6 +54,10 @@ def _steps() -> Iterator[Step]:
 
 
 STEPS = tuple(_steps())
+QUARTER_ROWS, HALF_ROWS = (
+    contexts * sum(step.halves == halves for step in STEPS)
+    for halves, contexts in ((False, QUARTER_CONTEXTS), (True, HALF_CONTEXTS))
+)
 
 
 def _spreads() -> list[tuple[IntArray, IntArray, IntArray]]:
@@ -139,8 +144,8 @@ def splits(codes: IntArray) -> list[Split]:
 class Octree:
     """The tables of all steps."""
 
-    def __init__(self, quarters: Sequence[Sequence[int]], halves: Sequence[Sequence[int]]) -> None:
-        """Of weights (quarter steps x QUARTER_CONTEXTS, QUARTERS) and (half steps x HALF_CONTEXTS, HALVES)."""
+    def __init__(self, quarters: Iterable[npt.ArrayLike], halves: Iterable[npt.ArrayLike]) -> None:
+        """Of weights (QUARTER_ROWS, QUARTERS) and (HALF_ROWS, HALVES), step by step."""
         rows = {False: iter([Table(row) for row in quarters]), True: iter([Table(row) for row in halves])}
         sizes = {False: QUARTER_CONTEXTS, True: HALF_CONTEXTS}
         self.tables = [[next(rows[step.halves]) for _ in range(sizes[step.halves])] for step in STEPS]

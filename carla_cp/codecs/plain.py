@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 
 from carla_cp.codecs.base import Room
-from carla_cp.codecs.bitstream import HEADER_BYTES, MAX_PACKETS, Header, PayloadError
+from carla_cp.codecs.bitstream import HEADER_BYTES, Header, PayloadError
 from carla_cp.codecs.cells import morton
 from carla_cp.codecs.positions import mask_of
 from carla_cp.codecs.taps import TapShapes
@@ -103,7 +103,7 @@ class PlainStage:
     def all(self, room: Room) -> list[bytes]:
         """Every cell, or [] where they do not fit."""
         count = len(self.values)
-        each = self._each(room, count, self.size)
+        each = self._each(room, self.size)
         if room.total is not None and _total(count, each, self.head, self.size) > room.total:
             return []
         return [
@@ -114,17 +114,16 @@ class PlainStage:
     def some(self, order: IntArray, room: Room) -> list[bytes]:
         """As many cells as fit, of flat indices by falling use; each packet holds a stretch of the Morton curve."""
         size = self.size + self.index_type.itemsize
-        each, count = self._each(room, 1, size), len(order)
+        each, count = self._each(room, size), len(order)
         if room.total is not None:
             full, rest = divmod(room.total, HEADER_BYTES + self.head + each * size)
             count = min(count, full * each + max(rest - HEADER_BYTES - self.head, 0) // size)
-        each = self._each(room, count, size)
         curve = morton(order[:count], self.columns)
         return [self._listed(np.sort(curve[start : start + each])) for start in range(0, count, each)]
 
-    def _each(self, room: Room, count: int, size: int) -> int:
-        """Cells per packet: as many as fit, more where a message could not count so many packets, and at least one."""
-        return max((room.packet - HEADER_BYTES - self.head) // size, -(-count // MAX_PACKETS), 1)
+    def _each(self, room: Room, size: int) -> int:
+        """Cells per packet: as many as fit, and at least one."""
+        return max((room.packet - HEADER_BYTES - self.head) // size, 1)
 
     def _listed(self, cells: IntArray) -> bytes:
         where = cells.astype(self.index_type).tobytes()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import torch
 
-from carla_cp.codecs.base import Codec, Room, ViewLike
+from carla_cp.codecs.base import Bodies, Codec, ViewLike
 from carla_cp.codecs.bitstream import MAX_PACKETS, Header
 from carla_cp.codecs.plain import PlainCells, PlainStage, Precision, join_plain, read_plain, rebuild_plain, rounded
 from carla_cp.codecs.ranking import rank
@@ -23,7 +23,7 @@ from carla_cp.types import GridSpec, Shared, Stage
 class RawCodec(Codec[PlainCells]):
     """Sends a stage cell by cell: 2 MiB whole in fp16; under a budget the most useful cells, with their positions.
 
-    Packets are longer than asked for where one cell is, or where a message could not count so many packets.
+    Packets are longer than asked for where one cell is.
     """
 
     name = "raw"
@@ -53,11 +53,12 @@ class RawCodec(Codec[PlainCells]):
         """What arrives of features (C, rows, columns) at the full rate."""
         return rounded(features, self.precision)
 
-    def bodies(self, view: ViewLike, room: Room, request: bytes | None) -> list[bytes]:
+    def bodies(self, view: ViewLike, request: bytes | None) -> Bodies:
         """Every cell, or as many as fit."""
         cells = PlainStage(view.tap, self.precision, tapped(view))
         _, rows, columns = self.shapes.of(view.tap)
-        return cells.all(room) or cells.some(rank(spread(view.heat, rows, columns)), room)
+        order = rank(spread(view.heat, rows, columns))
+        return lambda room: cells.all(room) or cells.some(order, room)
 
     def read(self, body: bytes) -> PlainCells:
         """Cells and values of one packet. Raises PayloadError."""

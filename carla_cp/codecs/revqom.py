@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from carla_cp.codecs.base import Codec, Room, ViewLike
+from carla_cp.codecs.base import Bodies, Codec, Room, ViewLike
 from carla_cp.codecs.bitstream import HEADER_BYTES, Header, Table
 from carla_cp.codecs.cells import fill
 from carla_cp.codecs.closely import even_stretches
@@ -172,21 +172,26 @@ class RevqomCodec(Codec[RevqomSymbols]):
 
     # The message.
 
-    def bodies(self, view: ViewLike, room: Room, request: bytes | None) -> list[bytes]:
+    def bodies(self, view: ViewLike, request: bytes | None) -> Bodies:
         """Every cell and stage, or the best choice that fits; of a paper's variant every cell or nothing."""
-        return self.said(view.bev, view.heat, room)
+        return self.said(view.bev, view.heat)
 
-    def said(self, bev: Tensor, heat: Tensor, room: Room) -> list[bytes]:
+    def said(self, bev: Tensor, heat: Tensor) -> Bodies:
         """The bodies of a view's features (C, rows, columns) with that heat (classes, rows, columns)."""
         latent = self.down(bev[None])[0].permute(1, 2, 0).flatten(0, 1)
         if self.variant:
-            found = self.quantiser.search(latent, _PAPER_STAGES[self.variant]).cpu().numpy()
-            bodies = even_stretches(
-                np.ones(len(latent)), room.packet - HEADER_BYTES, partial(self.packets.packed, found)
-            )
-            return bodies if room.fits(bodies) else []
+            return partial(self._packed, self.quantiser.search(latent, _PAPER_STAGES[self.variant]).cpu().numpy())
         useful = usefulness(heat[None])[0].flatten()
-        indices = self.codes_of(latent, useful)
+        return partial(self._whole_or_some, latent, useful, self.codes_of(latent, useful))
+
+    def _packed(self, found: IntArray, room: Room) -> list[bytes]:
+        """Every cell's indices (stages, cells) uncoded; [] where they do not fit."""
+        write = partial(self.packets.packed, found)
+        bodies = even_stretches(np.ones(found.shape[1]), room.packet - HEADER_BYTES, write)
+        return bodies if room.fits(bodies) else []
+
+    def _whole_or_some(self, latent: Tensor, useful: Tensor, indices: Tensor, room: Room) -> list[bytes]:
+        """Every cell and stage where they fit, otherwise the best choice that does."""
         if room.total is None or len(latent) <= 4 * room.total:  # a cell costs two bits at the least
             found = indices.cpu().numpy()
             bits = self.tables().bits[np.arange(len(found))[:, None], found].sum(0)

@@ -15,13 +15,14 @@ precision that follows the budget, and entropy coded, positions too.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TypeAlias
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from carla_cp.codecs.base import Codec, Room, ViewLike
+from carla_cp.codecs.base import Bodies, Codec, ViewLike
 from carla_cp.codecs.bitstream import MAX_PACKETS, Header, PayloadError
 from carla_cp.codecs.plain import PlainCells, PlainStage, Precision, join_plain, read_plain, rebuild_plain
 from carla_cp.codecs.positions import mask_of
@@ -78,15 +79,15 @@ class Where2commCodec(Codec[Where2commSymbols]):
         """Where the receiver is sure itself."""
         return ask(self, view)
 
-    def bodies(self, view: ViewLike, room: Room, request: bytes | None) -> list[bytes]:
+    def bodies(self, view: ViewLike, request: bytes | None) -> Bodies:
         """The cells that matter most."""
         _, rows, columns = self.shapes.of(view.tap)
         matters = spread(selection(view.heat, wanted(request, self, view))[None], rows, columns)[0]
         order = falling(matters)
         if self.variant == "paper":
             above = int((matters > THRESHOLD).sum())
-            return PlainStage(view.tap, Precision.FP32, tapped(view)).some(order[:above], room)
-        return self.coder(view.tap).bodies(tapped(view), order, room)
+            return partial(PlainStage(view.tap, Precision.FP32, tapped(view)).some, order[:above])
+        return partial(self.coder(view.tap).bodies, tapped(view), order)
 
     def read(self, body: bytes) -> Where2commSymbols:
         """Cells and values of one packet. Raises PayloadError."""

@@ -139,7 +139,7 @@ class CellCoder(nn.Module):
     def _packets(self, order: IntArray, levels: Levels, cost: FloatArray, precision: int, room: Room) -> list[bytes]:
         """As many cells of `order` as fit; each packet holds a stretch of the Morton curve."""
         size = cost.sum() / 8 if room.total is None else min(cost.sum() / 8, room.total)
-        room = Room(room.total, max(room.packet, round(2 * size / MOST_PACKETS)))  # few enough to be read in time
+        room = Room(room.total, max(room.packet, round(2 * size / MOST_PACKETS)))  # fewer than of plain cells
         place = np.zeros(self.shape[1] * self.shape[2], np.int64)
         place[order] = np.arange(len(order))
         running = np.cumsum(cost)

@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from carla_cp.codecs.base import Codec, ViewLike
-from carla_cp.codecs.bitstream import Header, PayloadError
+from carla_cp.codecs.base import Bodies, Codec, Room, ViewLike
+from carla_cp.codecs.bitstream import HEADER_BYTES, Header, PayloadError
 from carla_cp.types import Detections, Shared, Stage
 
 POINT_BYTES = 4  # x, y [half metres], score [1 / 255], yaw [2 pi / 256]
@@ -25,14 +25,19 @@ class CentresCodec(Codec[npt.NDArray[np.int8]]):
     number = 200
     tap = Stage.BOXES
 
-    def body(self, view: ViewLike, room: int | None) -> bytes:
-        """As many boxes as fit, by falling score."""
+    def bodies(self, view: ViewLike, request: bytes | None) -> Bodies:
+        """As many boxes as fit, by falling score, in one packet, however long."""
         found = view.boxes
-        order = np.argsort(-found.scores, kind="stable")[: None if room is None else room // POINT_BYTES]
+        order = np.argsort(-found.scores, kind="stable")
         rows = np.column_stack(
             [found.boxes[order, :2] * 2, found.scores[order] * 255 - 128, found.boxes[order, 6] / np.pi * 128]
         )
-        return np.clip(np.rint(rows), -128, 127).astype(np.int8).tobytes()
+        said = np.clip(np.rint(rows), -128, 127).astype(np.int8).tobytes()
+
+        def bodies(room: Room) -> list[bytes]:
+            return [said if room.total is None else said[: (room.total - HEADER_BYTES) // POINT_BYTES * POINT_BYTES]]
+
+        return bodies
 
     def read(self, body: bytes) -> npt.NDArray[np.int8]:
         """(boxes, 4). Raises PayloadError."""

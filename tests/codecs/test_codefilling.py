@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from carla_cp.codecs.base import PACKET_BYTES, Room
-from carla_cp.codecs.bitstream import PayloadError, cut
+from carla_cp.codecs.bitstream import PayloadError
 from carla_cp.codecs.codefilling import THRESHOLD, CodefillingCodec, CodefillingSymbols
 from carla_cp.codecs.codefilling_paper import PAPER
 from tests.codecs.fake import fake_view
@@ -55,17 +55,6 @@ def test_levels_and_cells_compete_by_what_they_gain_for_a_bit() -> None:
         assert order.tolist() == [0, 1, 2, 3]
         assert depth.tolist() == depths
     assert codec().choose(gain, np.full(gain.shape, 16.0), Room(None, PACKET_BYTES))[1].tolist() == [3, 3, 3, 3]
-
-
-def test_a_lost_packet_costs_its_cells_only() -> None:
-    view, coder = fake_view(), codec()
-    packets = cut(coder.encode(view, 6000))
-    assert len(packets) > 2
-    whole, rest = coder.decode(b"".join(packets)), coder.decode(b"".join(packets[1:]))
-    lost = torch.from_numpy(coder.parse(packets[0])[1].mask)
-    assert whole.valid is not None and rest.valid is not None and rest.features is not None
-    assert torch.equal(rest.valid, whole.valid & ~lost)
-    assert torch.equal(rest.features, whole.features * rest.valid)
 
 
 def test_cells_outside_of_the_receivers_grid_make_way_for_others() -> None:

@@ -58,17 +58,6 @@ def test_a_packet_holds_its_share_of_tokens_and_the_budget_is_used() -> None:
         assert abs(symbols.tokens - share * symbols.mask.sum()) <= 1 and len(packet) <= PACKET_BYTES
 
 
-def test_a_lost_packet_costs_its_cells_only() -> None:
-    view, coder = fake_view(), codec()
-    packets = cut(coder.encode(view, 6000))
-    assert len(packets) > 2
-    whole, rest = coder.decode(b"".join(packets)), coder.decode(b"".join(packets[1:]))
-    lost = torch.from_numpy(coder.parse(packets[0])[1].mask)
-    assert whole.valid is not None and rest.valid is not None and rest.features is not None
-    assert torch.equal(rest.valid, whole.valid & ~lost)
-    assert torch.equal(rest.features, whole.features * rest.valid)
-
-
 def golden() -> bytes:
     rng = np.random.default_rng(11)
     mask = np.zeros((128, 128), bool)

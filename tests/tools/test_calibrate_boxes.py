@@ -1,4 +1,4 @@
-"""Calibration of boxes: what counts as a miss, what is learnt, and the command from data to modules."""
+"""Calibration of boxes: what counts as a miss, what is learnt, and the command from data to files."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import torch
 from calibrate_boxes import Found, Tally, look, main, misses, usual
+from safetensors.numpy import load_file
 
-from carla_cp.codecs import box_tables
 from carla_cp.codecs.bitstream import TABLE_TOTAL, Table
+from carla_cp.codecs.learnt import FOLDER, made_by
 from carla_cp.datasets import Dataset, DatasetError
 from carla_cp.perception import certainty, usual_sigmas
 from carla_cp.perception.checkpoint import save_detector
@@ -85,18 +86,20 @@ def shapes(values: dict[str, object]) -> dict[str, list[int]]:
     return {name: [len(row) for row in rows] for name, rows in values.items() if name.isupper()}  # type: ignore[attr-defined]
 
 
-def test_the_command_writes_modules_like_those_of_the_package(tmp_path: Path) -> None:
+def test_the_command_writes_files_like_those_of_the_package(tmp_path: Path) -> None:
     write(tmp_path / "data" / "scene", 2, 1)
     done = run(tmp_path / "data", "--checkpoint", MINI, "--frames", 2, "--package", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert "2/2" in done.stderr  # the bar
-    for path, module in (("perception/usual_sigmas.py", usual_sigmas), ("codecs/box_tables.py", box_tables)):
-        made = runpy.run_path(str(tmp_path / "out" / path))
-        assert shapes(made) == shapes(vars(module))
-        assert COMMAND.format(MINI, 2) in made["__doc__"]
-        assert COMMAND.format("checkpoints/mini", 300).replace("DATA", "data/train_new") in str(module.__doc__)
-        if module is box_tables:
-            assert all(sum(row) == TABLE_TOTAL for name, rows in made.items() if name.isupper() for row in rows)
+    made = runpy.run_path(str(tmp_path / "out" / "perception" / "usual_sigmas.py"))
+    assert shapes(made) == shapes(vars(usual_sigmas))
+    ours = COMMAND.format("checkpoints/mini", 300).replace("DATA", "data/train_new")
+    assert COMMAND.format(MINI, 2) in made["__doc__"] and ours in str(usual_sigmas.__doc__)
+    path = tmp_path / "out" / "codecs" / "boxes.safetensors"
+    assert made_by(path) == COMMAND.format(MINI, 2) and made_by(FOLDER / path.name) == ours
+    tables, known = load_file(path), load_file(FOLDER / path.name)
+    assert {name: rows.shape for name, rows in tables.items()} == {name: rows.shape for name, rows in known.items()}
+    assert all((rows.sum(axis=1) == TABLE_TOTAL).all() for rows in tables.values())
 
 
 def test_what_is_wrong_with_the_input_is_told_in_one_line(

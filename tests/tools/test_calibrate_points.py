@@ -1,8 +1,7 @@
-"""Calibration of points: which clouds are looked at, and the command from data to a module that codes."""
+"""Calibration of points: which clouds are looked at, and the command from data to a file of tables that code."""
 
 from __future__ import annotations
 
-import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +10,10 @@ import numpy as np
 import pytest
 from calibrate_points import blank, clouds, main
 
-from carla_cp.codecs import point_tables
 from carla_cp.codecs.bitstream import SymbolReader, SymbolWriter
 from carla_cp.codecs.early import lattice
-from carla_cp.codecs.octree import Octree
+from carla_cp.codecs.learnt import FOLDER, Rows, made_by, read_tables
+from carla_cp.codecs.octree import HALF_ROWS, HALVES, QUARTER_ROWS, QUARTERS, Octree
 from carla_cp.types import GridSpec, IntArray, PointArray
 from tests.perception.synthetic import make_frame, write
 
@@ -44,19 +43,21 @@ def test_thinned_clouds_hold_the_most_useful_points_rising() -> None:
     assert clouds(points[:0], heat, grid, (300,)) == []
 
 
-def test_the_command_writes_a_module_like_the_package_s_that_codes_its_clouds_shorter(tmp_path: Path) -> None:
+def test_the_command_writes_a_file_like_the_package_s_that_codes_its_clouds_shorter(tmp_path: Path) -> None:
     write(tmp_path / "data" / "scene", 1, 1)
     values = (tmp_path / "data", "--checkpoint", MINI, "--frames", 1, "--package", tmp_path / "out")
     command = [sys.executable, str(ROOT / "tools" / "calibrate_points.py"), *map(str, values)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     assert "1/1" in done.stderr  # the bar
-    made = runpy.run_path(str(tmp_path / "out" / "codecs" / "point_tables.py"))
-    for name in ("THIN_QUARTERS", "THIN_HALVES", "WHOLE_QUARTERS", "WHOLE_HALVES"):
-        assert [len(row) for row in made[name]] == [len(row) for row in vars(point_tables)[name]]
-    assert COMMAND.format(MINI, 1) in made["__doc__"]
-    assert COMMAND.format("checkpoints/mini", 7).replace("DATA", "data/train_new") in str(point_tables.__doc__)
-    tree, codes = Octree(made["WHOLE_QUARTERS"], made["WHOLE_HALVES"]), lattice(cloud(2))[0]
+    path = tmp_path / "out" / "codecs" / "points.safetensors"
+    assert made_by(path) == COMMAND.format(MINI, 1)
+    assert made_by(FOLDER / path.name) == COMMAND.format("checkpoints/mini", 7).replace("DATA", "data/train_new")
+    fields = [
+        (Rows(f"{kind}_quarters", QUARTER_ROWS, QUARTERS), Rows(f"{kind}_halves", HALF_ROWS, HALVES))
+        for kind in ("thin", "whole")
+    ]
+    (_, tree), codes = [Octree(*read_tables(path, *each)) for each in fields], lattice(cloud(2))[0]
     data = written(tree, codes)
     assert np.array_equal(tree.read(SymbolReader(data), len(codes)), codes)
     assert len(data) < 0.8 * len(written(blank(), codes))

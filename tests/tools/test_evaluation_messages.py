@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from carla_cp.codecs import PayloadError, load_codec, parse_choice
-from carla_cp.codecs.base import Room, ViewLike
+from carla_cp.codecs.base import Bodies, Encoder, ViewLike
 from carla_cp.codecs.late import LateCodec
 from carla_cp.opv2v import read_scene
 from carla_cp.types import Shared
@@ -38,9 +38,9 @@ class Asker(LateCodec):
         self.asked += 1
         return f"{view.world_from_agent.x:.6f}".encode()
 
-    def bodies(self, view: ViewLike, room: Room, request: bytes | None) -> list[bytes]:
+    def bodies(self, view: ViewLike, request: bytes | None) -> Bodies:
         self.heard.append((request, view.world_from_agent.x))
-        return super().bodies(view, room, None)
+        return super().bodies(view, None)
 
 
 @pytest.fixture(scope="module")
@@ -142,14 +142,14 @@ def test_parts_that_mean_nothing_alone_are_lost_but_a_whole_message_must_be_read
         raise PayloadError("broken")
 
     fresh = messages.Exchange(*stage[:2], {0: stage[2]})
-    monkeypatch.setattr(codec, "encode", lambda *_: sent)
+    monkeypatch.setattr(Encoder, "encode", lambda *_: sent)
     monkeypatch.setattr(codec, "reconstruct", broken)
     with pytest.raises(PayloadError, match="broken"):
         fresh.said(row(), partner)
 
 
 def test_a_budget_that_is_not_kept_ends_the_evaluation(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stage[0].codecs["late"], "encode", lambda *_: bytes(300))
+    monkeypatch.setattr(Encoder, "encode", lambda *_: bytes(300))
     fresh = messages.Exchange(*stage[:2], {0: stage[2]})
     with pytest.raises(AssertionError, match="late@200 sent more"):
         fresh.said(replace(row(), choice=parse_choice("late@200")), stage[2].frame.agents[1])
