@@ -12,11 +12,9 @@ import joint_training
 import pytest
 import torch
 import train_codec
-from validation import everyone_shares, through
 
 from carla_cp.codecs import CodecError, load_codec
 from carla_cp.codecs.weights import save_weights
-from carla_cp.datasets import open_dataset
 from carla_cp.perception.checkpoint import load_detector, save_detector
 from carla_cp.perception.config import CheckpointError, DetectorConfig
 from carla_cp.perception.detector import Detector
@@ -87,16 +85,6 @@ def test_without_validation_the_last_is_kept(folder: Path, tmp_path: Path, quick
     given.val = None
     joint_training.train(given)
     assert load_detector(tmp_path / "out").fingerprint != load_detector(folder / "start").fingerprint
-
-
-def test_validation_sends_what_the_codec_says(folder: Path) -> None:
-    detector, frame = load_detector(folder / "start"), open_dataset(folder / "data").frame(0)
-    views = [detector.view(agent.sweep) for agent in frame.agents]
-    assert len(views) > 1
-    raw, none = load_codec("raw", folder / "start"), load_codec("none", folder / "start")
-    whole = everyone_shares(detector)(views)
-    assert len(through(detector, raw, None)(views).scores) == len(whole.scores)
-    assert (through(detector, none, None)(views).scores == views[0].boxes.scores).all()
 
 
 def test_a_run_may_start_from_weights_of_another_folder(
