@@ -64,7 +64,8 @@ def test_through_a_codec_the_ego_has_what_its_messages_say(tmp_path: Path, detec
     raw, none = RawCodec.for_detector(0, detector.config), NoneCodec()
     raw.variant = "fp32"
     whole, alone = everyone_shares(detector)(views), views[0].boxes
-    np.testing.assert_allclose(through(detector, raw, None)(views).boxes, whole.boxes, atol=1e-4)
-    np.testing.assert_allclose(through(detector, none, None)(views).boxes, alone.boxes, atol=1e-4)
+    for codec, wanted in ((raw, whole), (none, alone)):  # by scores: nearly equal ones may change places
+        np.testing.assert_allclose(through(detector, codec, None)(views).scores, wanted.scores, atol=1e-5)
+    assert len(whole.scores) != len(alone.scores) or np.abs(whole.scores - alone.scores).max() > 1e-4
     some = through(detector, raw, 9000)(views)
-    assert some.boxes.shape != whole.boxes.shape or (some.boxes != whole.boxes).any()
+    assert len(some.scores) != len(whole.scores) or np.abs(some.scores - whole.scores).max() > 1e-4
