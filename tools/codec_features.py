@@ -62,7 +62,7 @@ def features(detector: Detector, dataset: Dataset, folder: Path, frames: int) ->
     """The stages of all views of `frames` evenly spaced frames, from `folder` where they lie there already."""
     target = folder / f"{detector.fingerprint:08x}-{frames}"
     if not target.is_dir():
-        _compute(detector, dataset, target, frames)
+        _write(compute(detector, dataset, frames), target)
     part = np.load(target / "views.npz")
     return Features(
         part["frames"],
@@ -75,7 +75,8 @@ def features(detector: Detector, dataset: Dataset, folder: Path, frames: int) ->
 
 
 @torch.no_grad()
-def _compute(detector: Detector, dataset: Dataset, target: Path, frames: int) -> None:
+def compute(detector: Detector, dataset: Dataset, frames: int) -> Features:
+    """The stages of all views of `frames` evenly spaced frames."""
     count = len(dataset)
     chosen = np.unique(np.linspace(0, count - 1, min(frames, count)).astype(int))
     numbers, poses, cells, pillars, bevs = [], [], [], [], []
@@ -90,8 +91,13 @@ def _compute(detector: Detector, dataset: Dataset, target: Path, frames: int) ->
             pillars.append(flat[cells[-1]].astype(np.float16))
             bevs.append(view.bev.half().contiguous().numpy())
     starts = np.cumsum([0, *(len(some) for some in cells)])
+    joined = np.concatenate(cells), np.concatenate(pillars), np.stack(bevs)
+    return Features(np.array(numbers), np.array(poses), starts, *joined)
+
+
+def _write(data: Features, target: Path) -> None:
     with whole_folder(target) as part:
-        np.savez(part / "views.npz", frames=np.array(numbers), poses=np.array(poses), starts=starts)
-        np.save(part / "cells.npy", np.concatenate(cells))
-        np.save(part / "pillars.npy", np.concatenate(pillars))
-        np.save(part / "bev.npy", np.stack(bevs))
+        np.savez(part / "views.npz", frames=data.frames, poses=data.poses, starts=data.starts)
+        np.save(part / "cells.npy", data.cells)
+        np.save(part / "pillars.npy", data.pillars)
+        np.save(part / "bev.npy", data.bev)

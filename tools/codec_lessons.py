@@ -26,14 +26,35 @@ WINDOW, RASTER, MARGIN = 80, 8, 6  # cells: side of what a step looks at, its st
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
+class Sending:
+    """The stages of a batch of senders that a codec may send, and which part of them a step looks at."""
+
+    pillars: Tensor | None  # (B, C_pillar, pillar_rows, pillar_columns)
+    bev: Tensor  # (B, C_bev, rows, columns)
+    useful: Tensor  # (B, rows, columns)
+    corners: tuple[tuple[int, int], ...] | None  # per view: row and column of the window that counts; None: all does
+
+    def seen(self, maps: Tensor) -> Tensor:
+        """The part of maps (B, ..., rows, columns) that counts."""
+        return maps if self.corners is None else windows(maps, self.corners, WINDOW)
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson(Sending):
     """One batch: views, what the frozen detector makes of them, and what they are fused with."""
 
-    pillars: Tensor | None  # (B, C_pillar, pillars, pillars)
-    bev: Tensor  # (B, C_bev, cells, cells)
-    other: Tensor  # (B, C_bev, cells, cells): another agent's, in the same grid, or zeros
-    useful: Tensor  # (B, cells, cells)
-    corners: tuple[tuple[int, int], ...]  # per view: row and column of the window that counts
+    corners: tuple[tuple[int, int], ...]
+    other: Tensor  # (B, C_bev, rows, columns): another agent's, in the same grid, or zeros
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Arrival:
+    """What receivers make of a batch of messages, and what these cost beside the detector's answers."""
+
+    bev: Tensor  # (B, C_bev, rows, columns) of the part that counts
+    valid: Tensor  # (B, rows, columns) bool
+    aside: Tensor  # the codec's own losses, weighted
+    rate_nats: float  # of one view's message, as the codec's own model counts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +90,13 @@ class Teacher(Protocol):
         """Sets the codec's tables to what these views need."""
 
 
+class JointTeacher(Teacher, Protocol):
+    """Trains one codec that may learn together with the detector."""
+
+    def send(self, sending: Sending, progress: float, rng: np.random.Generator) -> Arrival:
+        """What arrives at a random rate, by a path that gradients go back through, with the losses of the paper."""
+
+
 @torch.no_grad()
 def lesson(detector: Detector, data: Features, views: list[int], rng: np.random.Generator, pillars: bool) -> Lesson:
     """The batch of these views; every other one is fused with a partner's features, as far as it has one."""
@@ -83,7 +111,7 @@ def lesson(detector: Detector, data: Features, views: list[int], rng: np.random.
     side = detector.config.grid.pillar_rows
     maps = torch.stack([data.pillar_map(view, side) for view in views]) if pillars else None
     useful = usefulness(detector.heat_from_bev(bev))
-    return Lesson(maps, bev, other, useful, tuple(_corner(part.numpy(), rng) for part in useful))
+    return Lesson(maps, bev, useful, tuple(_corner(part.numpy(), rng) for part in useful), other)
 
 
 def _corner(useful: npt.NDArray[np.float32], rng: np.random.Generator) -> tuple[int, int]:
@@ -107,8 +135,7 @@ def distil(detector: Detector, batch: Lesson, rebuilt: Tensor, valid: Tensor, bo
 
     Counted near valid cells only: what was not sent is no fault of the decoder.
     """
-    bev, other = windows(batch.bev, batch.corners, WINDOW), windows(batch.other, batch.corners, WINDOW)
-    own = windows(batch.useful, batch.corners, WINDOW)[:, None]
+    bev, other, own = batch.seen(batch.bev), batch.seen(batch.other), batch.seen(batch.useful)[:, None]
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         wanted = detector.raw_heads(refine(detector, torch.maximum(other, bev)))
     target = torch.sigmoid(wanted.heat.float())
@@ -132,6 +159,10 @@ def random_cells(own: Tensor, rng: np.random.Generator) -> Tensor:
     """Cells (B, H, W) as a random budget would choose them; all of them half of the time."""
     if rng.random() < 0.5:
         return torch.ones_like(own, dtype=torch.bool)
-    count = int(np.exp(rng.uniform(np.log(150), np.log(3000))))
-    floor = own.flatten(1).topk(count, dim=1).values[:, -1, None, None]
+    floor = own.flatten(1).topk(budgeted(rng), dim=1).values[:, -1, None, None]
     return own >= floor
+
+
+def budgeted(rng: np.random.Generator) -> int:
+    """How many cells a random budget holds."""
+    return int(np.exp(rng.uniform(np.log(150), np.log(3000))))

@@ -59,7 +59,7 @@ def partly_sent(detector: Detector, found: Stages, batch: Batch, rng: np.random.
     As Where2comm is trained. Receivers compute what comes behind from what they got, heat included.
     """
     first, senders = found.maps[0], batch.senders
-    sent = torch.stack([_most_confident(found.heat[view], first.shape[2:], rng.random()) for view in senders])
+    sent = torch.stack([most_confident(found.heat[view], first.shape[2:], rng.random()) for view in senders])
     with torch.autocast(detector.device.type, dtype=torch.bfloat16):
         scales = detector.backbone.scales(first[senders] * sent[:, None])
         bev = detector.backbone.merge(scales)
@@ -77,7 +77,7 @@ def _replaced(values: Tensor, places: list[int], others: Tensor) -> Tensor:
     return result
 
 
-def _most_confident(heat: Tensor, shape: torch.Size, share: float) -> Tensor:
+def most_confident(heat: Tensor, shape: torch.Size, share: float) -> Tensor:
     """The mask (H, W) of this share of the cells, at least one, by a view's heat (rows, columns)."""
     rows, columns = shape
     matters = spread(selection(heat[None], None)[None], rows, columns)[0].flatten()

@@ -1,4 +1,10 @@
-"""How InfoCom is taught."""
+"""How InfoCom is taught.
+
+Joint, as in the paper: the loaded detector and the codec learn together from the detection loss and the divergence; the
+ego's own pillars stay as they are. Different: the divergence counts from the first step, since the codec comes trained;
+the price on idle ratings stays, since budgets go by them; what the own heat head says of use goes in without a
+gradient.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +13,10 @@ import math
 import numpy as np
 import torch
 from codec_features import Features
-from codec_lessons import WINDOW, Lesson, Loss, distil
+from codec_lessons import WINDOW, Arrival, Lesson, Loss, Sending, distil
 from torch.nn import functional as F
 
-from carla_cp.codecs.infocom import SHARE, InfocomCodec, InfocomRate, windows
+from carla_cp.codecs.infocom import SHARE, InfocomCodec, InfocomRate
 from carla_cp.codecs.infocom_packets import InfocomTables
 from carla_cp.codecs.infocom_symbols import STEP, InfocomSymbols, LatentModel, PillarModel
 from carla_cp.codecs.positions import PositionModel, mask_of
@@ -19,6 +25,7 @@ from carla_cp.types import FloatArray
 
 DIVERGENCE_WEIGHT, DIVERGENCE_FROM = 1e-3, 0.5  # of the training: the paper's half
 RATE_WEIGHT = 3.0
+JOINT_RATE_WEIGHT = 0.15  # detection pulls a seventh as hard as distillation: 3.0 would silence it, 0 rate everything
 FEWEST_PILLARS = 80
 TABLE_COUNTS = (50, 100, 200, 400, 800, 1600, 3200)  # pillars of messages that tables are learnt of
 
@@ -34,22 +41,31 @@ class InfocomTeacher:
 
     def loss(self, lesson: Lesson, progress: float, rng: np.random.Generator) -> Loss:
         """Distillation, divergence once it is on, and the price of rating what shows no object."""
-        assert lesson.pillars is not None
+        arrival = self._arrival(lesson, progress, rng, RATE_WEIGHT)
+        task = distil(self.detector, lesson, arrival.bev, arrival.valid)
+        return Loss(task + arrival.aside, task.item(), arrival.rate_nats)
+
+    def send(self, sending: Sending, progress: float, rng: np.random.Generator) -> Arrival:
+        """BEV features that a receiver makes of rebuilt pillars, with price and divergence."""
+        return self._arrival(sending, progress, rng, JOINT_RATE_WEIGHT)
+
+    def _arrival(self, sending: Sending, progress: float, rng: np.random.Generator, rate_weight: float) -> Arrival:
+        assert sending.pillars is not None
         codec, stride = self.codec, self.detector.config.grid.bev_stride
-        side = WINDOW * stride
-        rate = InfocomRate(_count(side**2, progress, rng), *_extras(codec.config.content, rng))
-        noise = torch.randn(len(lesson.bev), codec.config.latent, generator=self.noise)
-        corners = [(stride * row, stride * column) for row, column in lesson.corners]
+        own, side = sending.seen(sending.useful), WINDOW * stride
+        rate = InfocomRate(_count(own[0].numel() * stride**2, progress, rng), *_extras(codec.config.content, rng))
+        noise = torch.randn(len(own), codec.config.latent, generator=self.noise)
+        places = sending.corners
+        corners = None if places is None else [(stride * row, stride * column) for row, column in places]
         with torch.autocast("cpu", torch.bfloat16):
-            output = codec(lesson.pillars, lesson.useful, rate, noise, corners, side)
+            output = codec(sending.pillars, sending.useful, rate, noise, corners, side)
             rebuilt = self.detector.bev_from_pillars(output.pillars)
         valid = F.max_pool2d(output.valid[:, None].float(), stride)[:, 0] > 0
-        own = windows(lesson.useful, lesson.corners, WINDOW)
         idle = (1 - F.interpolate(own[:, None], scale_factor=stride)[:, 0]).clamp(min=0.02)
-        price = (output.rating * idle).mean()
-        divergence = DIVERGENCE_WEIGHT * output.divergence if progress > DIVERGENCE_FROM else 0.0
-        task = distil(self.detector, lesson, rebuilt, valid)
-        return Loss(task + RATE_WEIGHT * price + divergence, task.item(), output.divergence.item())
+        aside = rate_weight * (output.rating * idle).mean()
+        if progress > DIVERGENCE_FROM:
+            aside = aside + DIVERGENCE_WEIGHT * output.divergence
+        return Arrival(rebuilt.float(), valid, aside, output.divergence.item())
 
     def resume(self) -> None:
         """Nothing goes on but the weights."""

@@ -1,22 +1,28 @@
-"""How ReVQom is taught."""
+"""How ReVQom is taught.
+
+Joint, as in the paper: codec and detector learn end to end from the detection loss, 0.05 times the commitment and 1e-4
+times the orthogonality, while the codebooks follow moving averages. Different: decay 0.95, weights and depths as when
+the codec learns alone; only partners' features are coded; the codec comes trained. Left out: the paper's backbone,
+heads and schedule.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 from codec_features import Features
-from codec_lessons import WINDOW, Lesson, Loss, distil, random_cells, refine
+from codec_lessons import Arrival, Lesson, Loss, Sending, distil, random_cells, refine
 from revqom_tables import learn
 from torch import Tensor
 from torch.nn import functional as F
 
-from carla_cp.codecs.infocom import windows
 from carla_cp.codecs.revqom import RevqomCodec, price_of
 from carla_cp.codecs.rvq import CodebookLearner
 from carla_cp.perception.detector import Detector
 from carla_cp.types import FloatArray
 
 COMMIT_WEIGHT, ORTHOGONALITY_WEIGHT, DECAY = 0.25, 1e-4, 0.95
+JOINT_COMMIT_WEIGHT = 0.05  # the paper's
 BOX_WEIGHT = 2.0
 FLOOR = 0.03  # of a cell's weight
 PROBES = 4  # of the detector's sensitivity
@@ -35,8 +41,17 @@ class RevqomTeacher:
         """Distillation, commitment and orthogonality, at a random number of stages and cells."""
         if not self.learner.started:
             self._start(lesson)
+        arrival = self._arrival(lesson, rng, COMMIT_WEIGHT)
+        task = distil(self.detector, lesson, arrival.bev, arrival.valid, BOX_WEIGHT)
+        return Loss(task + arrival.aside, task.item(), arrival.rate_nats)
+
+    def send(self, sending: Sending, progress: float, rng: np.random.Generator) -> Arrival:
+        """Rebuilt BEV features, with commitment and orthogonality; the codebooks move."""
+        return self._arrival(sending, rng, JOINT_COMMIT_WEIGHT)
+
+    def _arrival(self, sending: Sending, rng: np.random.Generator, commit_weight: float) -> Arrival:
         codec = self.codec
-        bev, own = (windows(maps, lesson.corners, WINDOW) for maps in (lesson.bev, lesson.useful))
+        bev, own = sending.seen(sending.bev), sending.seen(sending.useful)
         latent = codec.down(bev).permute(0, 2, 3, 1)
         vectors = latent.flatten(0, 2)
         weight = (FLOOR + own).flatten() / (FLOOR + own).mean()
@@ -49,9 +64,9 @@ class RevqomTeacher:
         straight = (vectors + (coded - vectors).detach()).view_as(latent).permute(0, 3, 1, 2)
         matrix = F.normalize(codec.down.weight.flatten(1))
         crooked = (matrix @ matrix.T - torch.eye(len(matrix))).square().mean()
-        task = distil(self.detector, lesson, codec.up(straight, depth.float()), valid, BOX_WEIGHT)
-        total = task + COMMIT_WEIGHT * commit + ORTHOGONALITY_WEIGHT * crooked
-        return Loss(total, task.item(), self._rate_nats(own[0].numel(), len(indices)))
+        aside = commit_weight * commit + ORTHOGONALITY_WEIGHT * crooked
+        rate = self._rate_nats(own[0].numel(), len(indices))
+        return Arrival(codec.up(straight, depth.float()), valid, aside, rate)
 
     def _start(self, lesson: Lesson) -> None:
         """Projections that keep what the detector's answers hang on most, and codebooks of k-means."""

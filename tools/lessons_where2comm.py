@@ -1,11 +1,17 @@
-"""How Where2comm's values learn their steps."""
+"""How Where2comm's values learn their steps, and how they learn with the detector.
+
+Joint, as in the paper's code: each sender sends the K = U(0, 1) x H x W cells it is most confident in, and confidence
+learns from the detection loss of each agent alone. Different: that is the rate of every other step, the others have one
+as budgets give it, since these are far below; no request takes part; values are rounded; fusion is the detector's.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 from codec_features import Features
-from codec_lessons import WINDOW, Lesson, Loss, distil, random_cells
+from codec_lessons import WINDOW, Arrival, Lesson, Loss, Sending, budgeted, distil, random_cells
+from fusion_lessons import most_confident
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -34,17 +40,31 @@ class Where2commTeacher:
         """Distillation at a random precision and number of cells."""
         precision, stage = int(rng.integers(PRECISIONS)), (Stage.BEV, Stage.BLOCK1)[int(rng.integers(2))]
         cells = random_cells(lesson.useful, rng)
-        valid = windows(cells, lesson.corners, WINDOW)
+        valid = lesson.seen(cells)
         coder = self.codec.coder(stage)
         if stage is Stage.BEV:
-            given = windows(lesson.bev, lesson.corners, WINDOW)
-            rebuilt = coder.straight(given.permute(0, 2, 3, 1), precision).permute(0, 3, 1, 2)
+            given = lesson.seen(lesson.bev)
+            rebuilt = self._straight(given, precision)
         else:
             given, rebuilt = self._through_backbone(lesson, valid, precision)
         total = distil(self.detector, lesson, rebuilt, valid)
+        return Loss(total, total.item(), _nats(coder, given, valid, precision))
+
+    def send(self, sending: Sending, progress: float, rng: np.random.Generator) -> Arrival:
+        """Rounded BEV features of the most confident cells; there are no losses aside."""
+        precision, given = int(rng.integers(PRECISIONS)), sending.seen(sending.bev)
         with torch.no_grad():
-            nats = torch.log1p(given / coder.steps(precision)[:, None, None]).sum(1) * valid
-        return Loss(total, total.item(), nats.sum().item() / len(given))
+            heat = self.detector.heat_from_bev(sending.bev).amax(dim=1).float()
+        cells = heat[0].numel()
+        shares = [rng.random() if rng.random() < 0.5 else min(budgeted(rng) / cells, 1.0) for _ in heat]
+        masks = [most_confident(each, heat.shape[1:], share) for each, share in zip(heat, shares, strict=True)]
+        valid = sending.seen(torch.stack(masks))
+        nats = _nats(self.codec.bev, given, valid, precision)
+        return Arrival(self._straight(given, precision), valid, given.new_zeros(()), nats)
+
+    def _straight(self, bev: Tensor, precision: int) -> Tensor:
+        """BEV features (B, C, rows, columns), rounded straight through."""
+        return self.codec.bev.straight(bev.permute(0, 2, 3, 1), precision).permute(0, 3, 1, 2)
 
     def _through_backbone(self, lesson: Lesson, valid: Tensor, precision: int) -> tuple[Tensor, Tensor]:
         """Windows of the first block, and the BEV features that a receiver makes of what it gets of them."""
@@ -81,6 +101,12 @@ class Where2commTeacher:
                 tally.add(features, matters)
         for tally in tallies:
             tally.coder.learn(tally.counts, tally.sums, PositionModel.learnt(tally.masks))
+
+
+@torch.no_grad()
+def _nats(coder: CellCoder, given: Tensor, valid: Tensor, precision: int) -> float:
+    """About what the valid cells of features (B, C, rows, columns) cost, per view."""
+    return (torch.log1p(given / coder.steps(precision)[:, None, None]).sum(1) * valid).sum().item() / len(given)
 
 
 class _Tally:

@@ -47,4 +47,11 @@ TRUNKS: dict[str, Recipe] = {  # by the name of the preset
     "second_mini": Recipe(steps=2000),
     "second": Recipe(steps=30000, batch=4, peak_rate=2e-3, validate_every=2000),
 }
+JOINT = Recipe(  # of a codec together with the trained detector; partial messages are the codec's
+    steps=6000,
+    batch=1,
+    peak_rate=2e-4,
+    validate_every=500,
+    augmentation=Augmentation(max_agents=3, partial=0.0),
+)
 FUSION = Recipe(steps=2000, peak_rate=1e-3, validate_every=250, patience=8)  # of a rule and its head over a trunk

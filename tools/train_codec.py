@@ -4,28 +4,29 @@
 The detector's stages of some hundred frames are computed once and kept. Each step then asks the codec to rebuild a few
 views, alone or beside a partner's features, so that the detector says of them what it says of the originals. The
 schedule follows the clock and ends when --time-budget says; --resume goes on where the last run stopped.
+
+With --joint OUT, detector and codec go on together from the detector's own losses, and OUT is the checkpoint of both
+(tools/joint_training.py says how).
 """
 
 from __future__ import annotations
 
 import argparse
-import pickle
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import joint_training
 import numpy as np
 import torch
 from arguments import existing_folder, existing_path, minutes, out_folder, positive
 from codec_features import Features, features
 from codec_lessons import Loss, lesson
 from codec_pictures import plot_training
-from codec_teachers import TEACHERS, make_teacher
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from codec_starts import fitting, read_weights
+from codec_teachers import JOINT, TEACHERS, make_teacher
 from torch import nn
 from tqdm import tqdm
 
@@ -41,6 +42,7 @@ from carla_cp.types import DetectionFrame, ObjectClass
 from carla_cp.whole import whole_file
 
 PEAK_RATE, WARM_UP = 3e-3, 0.05
+VIEWS = 4  # per step
 TABLE_VIEWS = 120
 BUDGET = 2000
 PLANE_STEPS = 20  # per point of the information plane
@@ -62,25 +64,6 @@ def rate_at(progress: float) -> float:
     if progress < WARM_UP:
         return PEAK_RATE * (0.05 + 0.95 * progress / WARM_UP)
     return float(PEAK_RATE * 0.5 * (1 + np.cos(np.pi * min((progress - WARM_UP) / (1 - WARM_UP), 1.0))))
-
-
-def read_weights(path: Path) -> dict[str, torch.Tensor]:
-    """A codec's weights, of its own file or of a training state. Raises CheckpointError."""
-    with fitting(path):
-        if path.suffix != ".safetensors":
-            weights: dict[str, torch.Tensor] = torch.load(path, weights_only=True)["codec"]
-            return weights
-        return {name: each.float() if each.is_floating_point() else each for name, each in load_file(path).items()}
-
-
-@contextmanager
-def fitting(path: Path) -> Iterator[None]:
-    """Whatever the block cannot make of a file is a CheckpointError that names it."""
-    try:
-        yield
-    except (RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise CheckpointError(f"{path}: no weights of this codec ({reason}); give those of another run") from None
 
 
 @torch.no_grad()
@@ -147,7 +130,7 @@ class Training:
         for group in self.optimiser.param_groups:
             group["lr"] = rate_at(fraction)
         rng = np.random.default_rng([self.options.seed, self.progress.step])
-        views = [int(view) for view in rng.choice(len(data), self.options.batch, replace=False)]
+        views = [int(view) for view in rng.choice(len(data), self.options.batch or VIEWS, replace=False)]
         self.codec.train()
         batch = lesson(self.detector, data, views, rng, self.teacher.takes_pillars)
         loss = self.teacher.loss(batch, fraction, rng)
@@ -224,10 +207,18 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--detector", type=out_folder, required=True, help="checkpoint folder; the codec goes to codecs/ in it"
     )
+    parser.add_argument(
+        "--joint",
+        type=out_folder,
+        metavar="OUT",
+        help=f"train detector and codec together, from those in --detector, into this folder ({', '.join(JOINT)})",
+    )
     parser.add_argument("--data", type=existing_folder, required=True, help="folder with OPV2V scenes, at any depth")
     parser.add_argument("--val", type=existing_folder, help="folder with validation scenes")
     parser.add_argument("--val-frames", type=positive, default=40)
-    parser.add_argument("--frames", type=positive, default=240, help="training frames whose features are kept")
+    parser.add_argument(
+        "--frames", type=positive, default=240, help="training frames whose features are kept (not joint)"
+    )
     parser.add_argument("--features-only", action="store_true", help="compute and keep the features, then stop")
     parser.add_argument("--work", type=out_folder, help="features and training state (default: DATA.work)")
     parser.add_argument("--resume", action="store_true")
@@ -238,8 +229,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help="weights to go on from, a codec's .safetensors or a training state; the schedule begins in its middle",
     )
     parser.add_argument("--time-budget", type=minutes, default=25, metavar="MIN")
-    parser.add_argument("--save-minutes", type=minutes, default=8)
-    parser.add_argument("--batch", type=positive, default=4, help="views per step")
+    parser.add_argument("--save-minutes", type=minutes, default=8, help="joint: by steps")
+    parser.add_argument("--batch", type=positive, help="views per step (4); joint: frames (1)")
     parser.add_argument("--threads", type=positive, default=1)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
@@ -251,8 +242,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def main() -> None:
     """Trains; exit status 2 and one line for bad input; Ctrl-C leaves the last checkpoint."""
     try:
-        train(parse())
-    except (CheckpointError, DatasetError, OSError) as error:
+        options = parse()
+        (joint_training.train if options.joint else train)(options)
+    except (CheckpointError, DatasetError, ValueError, OSError) as error:
         print(f"train_codec: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:

@@ -12,15 +12,14 @@ from __future__ import annotations
 import argparse
 import copy
 import sys
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from arguments import out_folder
 from batches import Batch, Batches, load_ahead
+from detector_lessons import LOSSES, losses
 from recipes import TRUNKS, Recipe
-from torch import Tensor
 from training import (
     Progress,
     Ranks,
@@ -41,30 +40,9 @@ from validation import average_precisions, everyone_shares
 from carla_cp.datasets import Dataset, DatasetError, open_dataset
 from carla_cp.perception.checkpoint import save_detector
 from carla_cp.perception.detector import Detector
-from carla_cp.perception.fusion import warp
-from carla_cp.perception.fusion.maximum import MaxFusion, join
-from carla_cp.perception.head import box_loss, heat_loss
 from carla_cp.perception.presets import PRESETS
 
 LINES = ("with partners' full features", "ego alone")
-LOSSES = ("own heat", "heat", "boxes")
-
-
-def losses(detector: Detector, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-    """Each agent's own heat, then heat and boxes of teams and single agents."""
-    bev = detector.bev_from_pillars(detector.pillar_net(batch.points, batch.counts, batch.cells, sum(batch.agents)))
-    own = heat_loss(detector.own_heat(bev), batch.own_heat)
-    egos, senders = batch.egos, batch.senders
-    joined = [bev[ego].float() for ego in egos]
-    if senders:
-        moved, valid = warp(bev[senders].float(), batch.valid, batch.theta)
-        for number, view in enumerate(senders):
-            frame = bisect_right(egos, view) - 1
-            joined[frame] = join(joined[frame], [(moved[number], valid[number])])
-    assert isinstance(detector.fusion, MaxFusion)
-    fused = detector.fusion.refine(torch.cat([torch.stack(joined), bev[list(batch.alone)].float()]))
-    raw = detector.raw_heads(fused)
-    return own, heat_loss(raw.heat, batch.heat), box_loss(raw.boxes, batch.boxes, batch.weight)
 
 
 class Training:

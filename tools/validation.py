@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 
+from carla_cp.codecs.base import Codec
 from carla_cp.datasets import Dataset, DatasetError, Tally, stream_frames
 from carla_cp.metrics.detection import average_precision
 from carla_cp.perception.detector import Detector
@@ -24,6 +25,18 @@ def everyone_shares(detector: Detector) -> Use:
     def use(views: Sequence[View]) -> Detections:
         ego, *others = [view.of(detector) for view in views]
         return detector.finish(ego, [_whole(view, detector.tap) for view in others])
+
+    return use
+
+
+def through(detector: Detector, codec: Codec[Any], budget: int | None) -> Use:
+    """The ego's detections when everyone else sends what the codec says within the budget, without loss."""
+
+    def use(views: Sequence[View]) -> Detections:
+        ego, *others = views
+        request = codec.request(ego)
+        payloads = [codec.encode(view, budget, request or None) for view in others]
+        return detector.finish(ego, [codec.decode(payload) for payload in payloads if payload])
 
     return use
 

@@ -25,7 +25,8 @@ New: besides its rating a pillar has two 4-bit channels of content, which leave 
 in steps of 0.5 under its learned Gaussian prior, positions as a quadtree, levels and content in context, all entropy
 coded. Under a budget fewer pillars leave, and the latent stays away where it would take more than its share. A packet
 holds a region and the latent, which is small. A pillar is valid within 2.4 m of a kept one. Maps of any grid are filled
-up to multiples of a seed's extent.
+up to multiples of a seed's extent. With `tools/train_codec.py --joint` it goes on by the detector's own losses, as in
+the paper.
 """
 
 from __future__ import annotations

@@ -1,9 +1,19 @@
-"""How many pillars InfoCom's training keeps."""
+"""How many pillars InfoCom's training keeps, and what its joint training minimises besides."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from lessons_infocom import FEWEST_PILLARS, _count, _extras
+import torch
+from codec_lessons import JointTeacher, Sending
+from codec_teachers import joint_teacher, make_teacher
+from lessons_infocom import FEWEST_PILLARS, JOINT_RATE_WEIGHT, _count, _extras
+
+from carla_cp.codecs.base import Codec
+from carla_cp.codecs.infocom import InfocomRate
+from carla_cp.perception.config import DetectorConfig
+from carla_cp.perception.detector import Detector
 
 
 def counts(progress: float) -> list[int]:
@@ -27,3 +37,21 @@ def test_content_and_latent_are_left_out_by_chance() -> None:
     drawn = [_extras(2, np.random.default_rng([6, draw])) for draw in range(400)]
     assert {channels for channels, _ in drawn} == {0, 1, 2}
     assert 0.8 < np.mean([latent for _, latent in drawn]) < 0.9
+
+
+def test_beside_the_detectors_losses_stand_a_small_price_and_the_divergence() -> None:
+    torch.manual_seed(0)
+    detector = Detector(DetectorConfig()).eval()
+    codec = make_teacher("infocom", detector, 0).codec.eval()
+    pillars, useful = torch.rand(1, 32, 256, 256), torch.full((1, 128, 128), 0.5)
+    sending = Sending(pillars, torch.rand(1, 64, 128, 128), useful, None)
+    with torch.no_grad():
+        early, late = (_teacher(codec, detector).send(sending, part, np.random.default_rng(0)) for part in (0.4, 0.6))
+        rating = codec(pillars, useful, InfocomRate(80, 2, True)).rating
+    price = JOINT_RATE_WEIGHT * 0.5 * rating.mean()
+    torch.testing.assert_close(early.aside, price, rtol=0.02, atol=0.0)
+    torch.testing.assert_close(late.aside, price + 1e-3 * late.rate_nats, rtol=0.02, atol=0.0)
+
+
+def _teacher(codec: Codec[Any], detector: Detector) -> JointTeacher:
+    return joint_teacher("infocom", codec, detector, 0)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from validation import average_precisions, everyone_shares
+from validation import average_precisions, everyone_shares, through
 
+from carla_cp.codecs.none import NoneCodec
+from carla_cp.codecs.raw import RawCodec
 from carla_cp.datasets import DatasetError, open_dataset
 from carla_cp.perception.config import DetectorConfig
 from carla_cp.perception.detector import Detector
@@ -52,3 +55,17 @@ def test_everyone_shares_uses_every_agents_features(tmp_path: Path, detector: De
     assert len(views) > 1
     together, alone = everyone_shares(detector)(views), everyone_shares(detector)(views[:1])
     assert together.boxes.shape != alone.boxes.shape or (together.boxes != alone.boxes).any()
+
+
+def test_through_a_codec_the_ego_has_what_its_messages_say(tmp_path: Path, detector: Detector) -> None:
+    write(tmp_path / "one", 1, 1)
+    frame = open_dataset(tmp_path).frame(0)
+    views = [detector.view(agent.sweep) for agent in frame.agents]
+    raw, none = RawCodec.for_detector(0, detector.config), NoneCodec()
+    raw.variant = "fp32"
+    whole, alone = everyone_shares(detector)(views), views[0].boxes
+    for codec, wanted in ((raw, whole), (none, alone)):  # by scores: nearly equal ones may change places
+        np.testing.assert_allclose(through(detector, codec, None)(views).scores, wanted.scores, atol=1e-5)
+    assert len(whole.scores) != len(alone.scores) or np.abs(whole.scores - alone.scores).max() > 1e-4
+    some = through(detector, raw, 9000)(views)
+    assert len(some.scores) != len(whole.scores) or np.abs(some.scores - whole.scores).max() > 1e-4
