@@ -14,7 +14,7 @@ from carla_cp.types import FloatArray, LightState, TickRecord
 
 HARD_MPS2 = 3.4  # what most drivers can be asked for (AASHTO, stopping sight distance); IDM's comfort is 3.0
 SHORTEST_S = 0.2  # two perception ticks: what is shorter is a twitch of the speed
-LOOK_AHEAD_S = 4.0
+LOOK_AHEAD_S = 5.0
 CLOSE_S = 1.0  # at one place within so long of each other is reason enough to brake
 
 
@@ -38,7 +38,7 @@ def false_braking(records: Sequence[TickRecord]) -> float:
     """How long the ego braked hard without a cause, before any contact [s]. The definition is ours.
 
     Hard is more than 3.4 m/s^2 for at least 0.2 s. There was a cause if the ego, had it gone on along its plan's path
-    at the speed at which the braking began, would within 4 s have been at a place within 1 s of somebody ahead of it,
+    at the speed at which the braking began, would within 5 s have been at a place within 1 s of somebody ahead of it,
     where all others do what they really did; or would have passed its lane's red or yellow light.
     """
     total = 0.0
@@ -68,26 +68,22 @@ def _has_cause(records: Sequence[TickRecord], start: int) -> bool:
 
 
 def _unbraked(records: Sequence[TickRecord], start: int) -> Course:
-    """Where the ego would have been at the later records, at its speed and along its path as far as that leads."""
+    """Where the ego would have been at the later records, at its speed, along its path and then straight on."""
     record = records[start]
-    pose, path = record.ego.pose, record.plan.path
-    line = np.array([(pose.x, pose.y), *path[1:]]) if len(path) > 1 else _straight(record)
+    pose, reach_m = record.ego.pose, max(1.0, record.ego.speed * LOOK_AHEAD_S)
+    line = np.array([(pose.x, pose.y), *record.plan.path[1:]])
+    ahead = line[-1] - line[-2] if len(line) > 1 else np.array([math.cos(pose.yaw), math.sin(pose.yaw)])
+    line = np.concatenate([line, line[-1:] + reach_m * ahead / np.hypot(*ahead)])
     along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
     times = np.array([later.time_us for later in records[start:]]) / 1e6
+    times = times[times - times[0] <= LOOK_AHEAD_S]
     s = record.ego.speed * (times - times[0])
-    inside = (s <= along[-1]) & (times - times[0] <= LOOK_AHEAD_S)
     slope = np.diff(line, axis=0)
-    edge = np.clip(np.searchsorted(along, s[inside], side="right") - 1, 0, len(slope) - 1)
-    boxes = np.repeat(box_of(record.ego)[None], int(inside.sum()), axis=0)
-    boxes[:, 0], boxes[:, 1] = (np.interp(s[inside], along, line[:, axis]) for axis in (0, 1))
+    edge = np.clip(np.searchsorted(along, s, side="right") - 1, 0, len(slope) - 1)
+    boxes = np.repeat(box_of(record.ego)[None], len(times), axis=0)
+    boxes[:, 0], boxes[:, 1] = (np.interp(s, along, line[:, axis]) for axis in (0, 1))
     boxes[:, 6] = np.arctan2(slope[edge, 1], slope[edge, 0])
-    return Course(times[inside], boxes)
-
-
-def _straight(record: TickRecord) -> FloatArray:
-    pose, reach_m = record.ego.pose, max(1.0, record.ego.speed * LOOK_AHEAD_S)
-    end = pose.x + reach_m * math.cos(pose.yaw), pose.y + reach_m * math.sin(pose.yaw)
-    return np.array([(pose.x, pose.y), end])
+    return Course(times, boxes)
 
 
 def _is_ahead(record: TickRecord, place: tuple[float, ...]) -> bool:

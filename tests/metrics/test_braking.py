@@ -56,7 +56,7 @@ def test_braking_as_softly_as_anyone_may_is_never_false() -> None:
 def test_a_car_that_really_stands_in_the_way_is_a_cause_and_one_beside_it_is_none() -> None:
     assert false_braking(slowing(lambda tick: [thing("other", state(35))])) == 0.0
     assert false_braking(slowing(lambda tick: [thing("other", state(35, 2.0))])) == pytest.approx(0.4)
-    assert false_braking(slowing(lambda tick: [thing("other", state(60))])) == pytest.approx(0.4)  # beyond 4 s
+    assert false_braking(slowing(lambda tick: [thing("other", state(60))])) == pytest.approx(0.4)  # beyond 5 s
 
 
 def crossing_car(tick: int, late_s: float = 0.0, stops: bool = False) -> Sequence[TruthObject]:
@@ -76,6 +76,13 @@ def test_a_cross_car_that_came_within_a_second_of_the_ego_is_a_cause(late_s: flo
     assert false_braking(slowing(lambda tick: crossing_car(tick, late_s))) == pytest.approx(false)
 
 
+def test_beyond_what_a_plan_shows_the_ego_would_have_gone_straight_on() -> None:
+    standing = thing("other", state(45.0))
+    shown = [record(item.tick, item.ego, [standing], path=item.plan.path[:20]) for item in slowing(nobody)]
+    unplanned = [record(item.tick, item.ego, [standing]) for item in slowing(nobody)]
+    assert false_braking(shown) == false_braking(unplanned) == 0.0
+
+
 def test_who_is_behind_is_no_cause() -> None:
     follower = slowing(lambda tick: [thing("other", state(0.5 * tick - 6.0, speed=10))])
     assert false_braking(follower) == pytest.approx(0.4)
@@ -87,7 +94,7 @@ def test_who_is_behind_is_no_cause() -> None:
         (LightState.RED, 35.0, 0.0),
         (LightState.YELLOW, 35.0, 0.0),
         (LightState.GREEN, 35.0, 0.4),
-        (LightState.RED, 41.0, 0.4),
+        (LightState.RED, 51.0, 0.4),
     ],
 )
 def test_a_light_that_the_ego_would_pass_is_a_cause_unless_it_is_green(

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from carla_cp.metrics.comfort import Comfort, comfort, motion
+from carla_cp.metrics.comfort import Comfort, Motion, comfort
 from carla_cp.types import Collision, Pose, TickRecord
 
 from .builders import record, state
@@ -76,29 +76,44 @@ def test_the_share_is_of_whole_pieces_of_two_seconds() -> None:
     [
         (lambda t: 30.0 - 4.0 * t, straight, True),
         (lambda t: 30.0 - 4.1 * t, straight, False),
-        (lambda t: 2.35 * t, straight, True),
-        (lambda t: 2.45 * t, straight, False),
-        (lambda t: 1.0 + 2.0 * t**2, straight, False),  # a forward jerk of 4
-        (lambda t: 1.0, lambda t: 0.94 * t, True),
-        (lambda t: 1.0, lambda t: 0.96 * t, False),
+        (lambda t: 1.0 + 2.5 * t, straight, False),
         (lambda t: 10.0, lambda t: 0.48 * t, True),
         (lambda t: 10.0, lambda t: 0.50 * t, False),  # 5.0 to the side
-        (lambda t: 0.1, lambda t: 1.9 * (t - 1.0) ** 2 / 2, False),  # too fast a rate at the ends
     ],
 )
-def test_each_bound_is_nuplan_s(speed: Callable[[float], float], yaw: Callable[[float], float], good: bool) -> None:
+def test_a_drive_within_the_bounds_is_comfortable(
+    speed: Callable[[float], float], yaw: Callable[[float], float], good: bool
+) -> None:
     assert comfort(drive(speed, yaw, 40)).share == (1.0 if good else 0.0)
 
 
-def test_bounds_of_jerk_and_yaw_acceleration_hold_apart_from_the_others() -> None:
-    def speed(size: float) -> Callable[[float], float]:
-        return lambda t: 10.0 + size * (t - 1.0) ** 3 / 6  # an acceleration that turns, within its bounds
+def still(
+    forward: float = 0.0,
+    lateral: float = 0.0,
+    jerk: float = 0.0,
+    forward_jerk: float = 0.0,
+    yaw_rate: float = 0.0,
+    yaw_acceleration: float = 0.0,
+) -> Motion:
+    """One record of this motion."""
+    return Motion(*(np.array([value]) for value in (forward, lateral, jerk, forward_jerk, yaw_rate, yaw_acceleration)))
 
-    swing = motion(drive(lambda t: 10.0, lambda t: 0.5 * math.sin(2.5 * t), 40))
-    assert swing is not None and np.abs(swing.yaw_acceleration).max() > 1.93 * 0.9
-    quick, slow = (comfort(drive(lambda t, a=a: 10.0 + a * t**2 / 2, straight, 40)) for a in (1.1, 1.3))
-    assert quick.share == 1.0 and slow.share == 0.0  # 2.4 after 2 s at 1.2 m/s^3
-    assert comfort(drive(speed(2.0), straight, 40)).share == 1.0
+
+@pytest.mark.parametrize(
+    ("inside", "outside"),
+    [
+        (still(forward=-4.05), still(forward=-4.06)),
+        (still(forward=2.40), still(forward=2.41)),
+        (still(lateral=-4.89), still(lateral=-4.90)),
+        (still(jerk=8.37), still(jerk=8.38)),
+        (still(forward_jerk=-4.13), still(forward_jerk=-4.14)),
+        (still(yaw_rate=0.95), still(yaw_rate=0.96)),
+        (still(yaw_acceleration=-1.93), still(yaw_acceleration=-1.94)),
+    ],
+)
+def test_each_of_the_six_bounds_is_nuplan_s_on_both_sides(inside: Motion, outside: Motion) -> None:
+    assert inside.in_bounds().tolist() == [1.0]
+    assert outside.in_bounds().tolist() == [0.0]
 
 
 def test_it_ends_at_a_contact_and_is_undefined_for_less_than_the_filter() -> None:
