@@ -38,4 +38,4 @@ def normalised_gain(value: float, alone: float, expert: float) -> float | None:
 
     None where the two do not differ: there is nothing to gain.
     """
-    return None if expert == alone else (value - alone) / (expert - alone)
+    return None if expert == alone else (value - alone) / (expert - alone) + 0.0  # no negative zero

@@ -81,6 +81,27 @@ def test_what_comes_towards_the_ego_is_counted_as_standing_where_they_would_meet
     assert approach.max_deceleration_to_avoid([record(0, state(0, speed=10), [other])]) == pytest.approx(5.0)
 
 
+@pytest.mark.parametrize(
+    ("ego_m", "ego", "leader_m", "leader", "ttc", "drac"),
+    [
+        (10.0, 20.0, 80.0, 8.0, 5.450000, 1.100917),
+        (70.264043, 20.312194, 115.895, 15.8, 9.093350, 0.248104),
+        (235.33515, 18.97599, 269.254429, 16.747114, 13.154286, 0.084721),
+        (276.229074, 8.774097, 298.90827, 3.247114, 3.271079, 0.844826),
+        (283.481567, 5.940526, 300.0, 0.0, 2.006293, 1.480473),
+        (288.142313, 3.592169, 300.0, 0.0, 2.020419, 0.888966),
+    ],
+)
+def test_a_leader_s_ttc_and_drac_are_those_that_sumo_s_ssm_device_wrote(
+    ego_m: float, ego: float, leader_m: float, leader: float, ttc: float, drac: float
+) -> None:
+    # SUMO 1.28: front bumpers and speeds of two cars of 4.6 m, one of which stops; six of 500 steps, which all agree.
+    records = [record(0, state(ego_m, speed=ego), [thing("leader", state(leader_m, speed=leader))])]
+    assert approach.min_time_to_leader(records) == pytest.approx(ttc, rel=1e-5)
+    assert approach.min_time_to_collision(records) == pytest.approx(ttc, rel=1e-5)
+    assert approach.max_deceleration_to_avoid(records) == pytest.approx(drac, rel=1e-4)
+
+
 def test_without_objects_there_is_neither_a_gap_nor_a_time_to_collision() -> None:
     records = [record(0, state(0, speed=10))]
     assert approach.min_time_to_collision(records) is None
