@@ -74,7 +74,7 @@ def run_episode(
         clock.lap("sense")
         perceived = team.fuse(now, clock)
         sweeps = team.capture(world.sweeps(), objects, clock)
-        s, _ = route.project(ego.pose.x, ego.pose.y, s)
+        s, beside = route.project(ego.pose.x, ego.pose.y, s)
         light = lane_light(route, s + ego.length / 2, stop_lines, signals)
         tracks = team.tracker.at(now)
         plan = planner.plan(ego, light, tracks, now)
@@ -93,6 +93,7 @@ def run_episode(
             perceived=perceived,
             transmissions=team.settled(last=reason is not None),
             route_fraction=min(1.0, s / route.length),
+            route_offset_m=beside,
             truth=Truth(team.with_returns(objects), collisions, hazard.active(ego)),
             times=clock.times(),
             sweeps=sweeps,

@@ -42,7 +42,7 @@ from carla_cp.types import (
 from carla_cp.whole import write_whole
 
 MAGIC = b"CARLACP\x00"
-VERSION = 1
+VERSION = 2
 _HEADER_BYTES = len(MAGIC) + 1 + 4
 Row: TypeAlias = Sequence[Any]  # one MessagePack list
 
@@ -82,7 +82,7 @@ def read_ticks(path: Path) -> Episode:
 def _pack_episode(episode: Episode) -> Row:
     codec = [episode.codec.name, episode.codec.budget_bytes]
     records = [_pack_record(record) for record in episode.records]
-    return [episode.scenario, codec, episode.seed, episode.end.value, episode.hazard, records]
+    return [episode.scenario, codec, episode.seed, episode.end.value, episode.ego, episode.hazard, records]
 
 
 def _pack_record(r: TickRecord) -> Row:
@@ -97,6 +97,7 @@ def _pack_record(r: TickRecord) -> Row:
         None if r.perceived is None else _pack_perceived(r.perceived),
         [_pack_transmission(sent) for sent in r.transmissions],
         r.route_fraction,
+        r.route_offset_m,
         _pack_truth(r.truth),
     ]
 
@@ -154,13 +155,13 @@ def _pack_truth(t: Truth) -> Row:
 
 
 def _unpack_episode(row: Row) -> Episode:
-    scenario, (codec, budget), seed, end, hazard, records = row
+    scenario, (codec, budget), seed, end, ego, hazard, records = row
     ticks = tuple(_unpack_record(record) for record in records)
-    return Episode(scenario, CodecChoice(codec, budget), seed, EpisodeEnd(end), ticks, 0.0, hazard)
+    return Episode(scenario, CodecChoice(codec, budget), seed, EpisodeEnd(end), ticks, 0.0, AgentName(ego), hazard)
 
 
 def _unpack_record(row: Row) -> TickRecord:
-    tick, time_us, ego, light, plan, tracks, perceived, transmissions, route_fraction, truth = row
+    tick, time_us, ego, light, plan, tracks, perceived, transmissions, fraction, offset, truth = row
     return TickRecord(
         tick=tick,
         time_us=time_us,
@@ -170,7 +171,8 @@ def _unpack_record(row: Row) -> TickRecord:
         tracks=tuple(_unpack_track(track) for track in tracks),
         perceived=None if perceived is None else _unpack_perceived(perceived),
         transmissions=tuple(_unpack_transmission(sent) for sent in transmissions),
-        route_fraction=route_fraction,
+        route_fraction=fraction,
+        route_offset_m=offset,
         truth=_unpack_truth(truth),
         times=StageTimes(),
     )

@@ -16,7 +16,7 @@ from carla_cp import __version__
 from carla_cp.codecs import CodecError
 from carla_cp.conditions import conditions_of
 from carla_cp.metrics.comparison import comparison
-from carla_cp.metrics.stored import StoredError
+from carla_cp.metrics.fields import StoredError
 from carla_cp.metrics.summary import summarise, trace
 from carla_cp.options import OptionError, RunOptions, build_parser, parse_options
 from carla_cp.perception.config import CheckpointError
@@ -26,6 +26,7 @@ from carla_cp.report import (
     StoredEpisode,
     episode_path,
     print_table,
+    read_circumstances,
     read_episode,
     write_episode,
     write_report,
@@ -151,11 +152,11 @@ def _scored(episode: Episode, conditions: int) -> StoredEpisode:
 def _score_again(out: Path, episode: Episode) -> StoredEpisode:
     """Scores a recorded episode and writes it; what is not recorded, wall times and conditions, stays as it was."""
     path = episode_path(out, episode.scenario, episode.codec, episode.seed)
-    old = read_episode(path) if path.is_file() else None
-    stored = _scored(episode, old.conditions if old is not None else 0)
-    if old is not None:
-        times = old.summary.wall_s, old.summary.latency_ms
-        stored = replace(stored, summary=replace(stored.summary, wall_s=times[0], latency_ms=times[1]))
+    stored = _scored(episode, 0)
+    if path.is_file():
+        old = read_circumstances(path)
+        summary = replace(stored.summary, wall_s=old.wall_s, latency_ms=old.latency_ms)
+        stored = replace(stored, summary=summary, conditions=old.conditions)
     write_episode(path, stored)
     return stored
 

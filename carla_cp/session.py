@@ -20,7 +20,7 @@ from carla_cp.options import RunOptions
 from carla_cp.perception.checkpoint import load_detector
 from carla_cp.perception.detector import Detector
 from carla_cp.scenario import draw_scenario
-from carla_cp.types import CodecChoice, Episode, Scenario, TickRecord
+from carla_cp.types import AgentName, CodecChoice, Episode, Scenario, TickRecord
 from carla_cp.world import World, embedded_server
 
 EPISODE_THREADS = 1  # of torch in one operation: a sum depends on how it is split, so no machine splits any
@@ -67,10 +67,9 @@ class Session:
             try:
                 record = next(ticks)
             except StopIteration as stop:
-                wall_s = time.perf_counter() - began
-                return Episode(
-                    task.scenario.name, task.choice, task.seed, stop.value, tuple(records), wall_s, _hazard(drawn)
-                )
+                wall_s, ego = time.perf_counter() - began, AgentName(drawn.ego.rolename)
+                facts = task.scenario.name, task.choice, task.seed, stop.value
+                return Episode(*facts, tuple(records), wall_s, ego, _hazard(drawn))
             watch(record)
             records.append(replace(record, sweeps=()))
 

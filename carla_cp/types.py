@@ -531,6 +531,7 @@ class TickRecord:
     perceived: Perceived | None  # on ticks at which a perception result became available
     transmissions: tuple[Transmission, ...]  # settled at this tick
     route_fraction: float  # of the route's length behind the ego, in [0, 1]
+    route_offset_m: float  # of the ego's middle from the route's line, positive to the right
     truth: Truth
     times: StageTimes
     sweeps: tuple[Sweep, ...] = field(default=())  # on capture ticks, for the live view; never recorded
@@ -573,4 +574,5 @@ class Episode:
     end: EpisodeEnd
     records: tuple[TickRecord, ...]
     wall_s: float
+    ego: AgentName  # who drives it, and who the messages are for
     hazard: str | None = None  # rolename of the actor whose discovery decides it

@@ -19,6 +19,7 @@ from carla_cp.recording import write_ticks
 from carla_cp.scenario import draw_scenario, load_scenario
 from carla_cp.session import agents_pool
 from carla_cp.types import (
+    AgentName,
     Command,
     Episode,
     EpisodeEnd,
@@ -65,7 +66,8 @@ def play(world: World, scenario: Scenario, codec: str, detector: Detector, seed:
         try:
             records.append(replace(next(ticks), sweeps=()))
         except StopIteration as stop:
-            return Episode(scenario.name, choice, seed, stop.value, tuple(records), 0.0)
+            ego = AgentName(scenario.ego.rolename)
+            return Episode(scenario.name, choice, seed, stop.value, tuple(records), 0.0, ego)
 
 
 def controls(episode: Episode) -> list[tuple[float, float, float, float, float]]:

@@ -72,11 +72,14 @@ RECORDS = st.builds(
     perceived=st.none() | PERCEIVED,
     transmissions=few(TRANSMISSIONS),
     route_fraction=NUMBER,
+    route_offset_m=NUMBER,
     truth=st.builds(Truth, few(OBJECTS), few(COLLISIONS), st.booleans()),
     times=TIMES,
 )
 CHOICES = st.builds(CodecChoice, NAME, st.none() | COUNT)
-EPISODES = st.builds(Episode, NAME, CHOICES, COUNT, st.sampled_from(EpisodeEnd), few(RECORDS), NUMBER, st.none() | NAME)
+EPISODES = st.builds(
+    Episode, NAME, CHOICES, COUNT, st.sampled_from(EpisodeEnd), few(RECORDS), NUMBER, AGENTS, st.none() | NAME
+)
 
 
 def same_arrays(first: Perceived, second: Perceived) -> bool:
@@ -93,11 +96,22 @@ def same_arrays(first: Perceived, second: Perceived) -> bool:
 def test_an_episode_reads_back_exactly_but_for_its_wall_times(tmp_path: Path, episode: Episode) -> None:
     write_ticks(tmp_path / "0.ticks", episode)
     back = read_ticks(tmp_path / "0.ticks")
-    for field in ("scenario", "codec", "seed", "end", "hazard"):
+    for field in ("scenario", "codec", "seed", "end", "ego", "hazard"):
         assert getattr(back, field) == getattr(episode, field)
     assert back.wall_s == 0.0
     for old, new in zip(episode.records, back.records, strict=True):
-        for field in ("tick", "time_us", "ego", "light", "plan", "tracks", "transmissions", "route_fraction", "truth"):
+        for field in (
+            "tick",
+            "time_us",
+            "ego",
+            "light",
+            "plan",
+            "tracks",
+            "transmissions",
+            "route_fraction",
+            "route_offset_m",
+            "truth",
+        ):
             value = getattr(new, field)
             assert value == getattr(old, field) and type(value) is type(getattr(old, field))
         assert new.times == StageTimes() and new.sweeps == ()
@@ -115,8 +129,8 @@ def test_an_episode_reads_back_exactly_but_for_its_wall_times(tmp_path: Path, ep
 def small() -> Episode:
     state = VehicleState(Pose(1.0), (0.1, 0.0, 0.0), (0.0, 0.0, 0.0), 0.0, 4.0, 2.0, 1.5)
     plan = Plan(Control(), 0.0, "free", None, ((0.0, 1.0),))
-    record = TickRecord(0, 0, state, None, plan, (), None, (), 0.5, Truth((), (), False), StageTimes())
-    return Episode("intersection", CodecChoice("revqom", 2000), 3, EpisodeEnd.ROUTE, (record,), 12.0)
+    record = TickRecord(0, 0, state, None, plan, (), None, (), 0.5, 0.0, Truth((), (), False), StageTimes())
+    return Episode("intersection", CodecChoice("revqom", 2000), 3, EpisodeEnd.ROUTE, (record,), 12.0, AgentName("hero"))
 
 
 def test_wall_times_and_sweeps_leave_no_trace_in_the_bytes(tmp_path: Path) -> None:

@@ -177,6 +177,27 @@ def test_a_result_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest
     assert "summary.json" in refused(capsys, "--rescore", tmp_path)
 
 
+def test_kept_ticks_are_scored_again_whatever_version_scored_them_before(tmp_path: Path) -> None:
+    path = tmp_path / "episodes" / "intersection" / "revqom@2000" / "0.json"
+    write_ticks(path.with_suffix(".ticks"), crossing())
+    assert run("--rescore", tmp_path) == 0
+    now = json.loads(path.read_text())
+    old = {key: value for key, value in now.items() if key not in ("conflict", "comfort", "success")}
+    path.write_text(json.dumps({**old, "wall_s": 7.5, "conditions": "abc"}))
+    assert run("--rescore", tmp_path) == 0
+    again = json.loads(path.read_text())
+    assert (again.pop("wall_s"), again.pop("conditions")) == (7.5, "00000abc")
+    assert again == {key: value for key, value in now.items() if key not in ("wall_s", "conditions")}
+
+
+def test_an_episode_of_another_version_is_named_by_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "episodes" / "intersection" / "none@max" / "0.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"trace": {}, "conditions": "abc", "scenario": "intersection"}))
+    line = refused(capsys, INTERSECTION, "--codec", "none", "--out", tmp_path, "--resume")
+    assert "0.json" in line and "another version wrote it" in line
+
+
 def test_a_checkpoint_that_does_not_fit_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(ROOT / "checkpoints" / "mini", tmp_path / "mini")
     config = json.loads((tmp_path / "mini" / "config.json").read_text())

@@ -6,10 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from carla_cp.metrics import communication, driving, safety
+from carla_cp.metrics import approach, awareness, braking, communication
+from carla_cp.metrics.awareness import Age
+from carla_cp.metrics.collisions import Crash, collisions
+from carla_cp.metrics.comfort import Comfort, comfort
 from carla_cp.metrics.communication import ByteCounts, MessageCounts
 from carla_cp.metrics.detection import average_precision, frames_of
-from carla_cp.metrics.driving import DrivingScore
+from carla_cp.metrics.encroachment import post_encroachment_time
+from carla_cp.metrics.infractions import Infractions, infractions
+from carla_cp.metrics.leaderboard import DrivingScore, driving_score, route_completion
+from carla_cp.metrics.success import succeeded
 from carla_cp.types import CodecChoice, Episode, EpisodeEnd, ObjectClass, Perceived, StageTimes, TickRecord
 
 
@@ -33,12 +39,24 @@ class ClassPrecision:
 
 @dataclass(frozen=True, slots=True)
 class CollisionSummary:
-    """One collision of the ego, however many contacts it was made of."""
+    """One collision of the ego, as `metrics.collisions.Crash` states it."""
 
-    t_s: float  # since the episode's first record
+    t_s: float
     other: str
-    speed_mps: float  # of the ego, just before the first contact
-    at_fault: bool  # the ego was moving
+    speed_mps: float
+    impact_mps: float
+    at_fault: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """How near the ego came to a collision, as `metrics.approach` and `metrics.encroachment` define it."""
+
+    min_ttc_leader_s: float | None
+    tet_s: float
+    tit_s2: float
+    pet_s: float | None
+    max_drac_mps2: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +79,19 @@ class EpisodeSummary:
     messages: MessageCounts
     bytes: ByteCounts
     collisions: tuple[CollisionSummary, ...]
-    min_ttc_s: float | None
+    min_ttc_s: float | None  # two-dimensional
+    conflict: Conflict
     min_gap_m: float | None  # to the hazard's box, or without a hazard to the nearest actor's
     max_brake_mps2: float
+    false_braking_s: float
+    comfort: Comfort
     time_to_awareness_s: float | None
+    age_of_information: Age
+    age_of_targets: Age
     route_completion: float
+    infractions: Infractions
     driving_score: DrivingScore
+    success: bool
     latency_ms: StageTimes  # medians per perception tick, of all the work from one result to the next
 
     @property
@@ -100,8 +125,8 @@ def summarise(episode: Episode, hazard: str | None) -> EpisodeSummary:
         raise ValueError(f"the episode {episode.scenario}/{episode.codec.label}/{episode.seed} has no records")
     perceptions = [record.perceived for record in records if record.perceived is not None]
     sent = communication.transmissions(records)
-    crashes = safety.collisions(records)
-    completion = driving.route_completion(records, episode.end)
+    crashes = collisions(records)
+    wrongs = infractions(records, crashes, episode.end)
     return EpisodeSummary(
         scenario=episode.scenario,
         codec=episode.codec.name,
@@ -115,25 +140,46 @@ def summarise(episode: Episode, hazard: str | None) -> EpisodeSummary:
         ap_by_class=_precision(perceptions),
         messages=communication.count_messages(sent),
         bytes=communication.count_bytes(sent),
-        collisions=tuple(CollisionSummary(c.t_s, c.other, c.speed_mps, c.at_fault) for c in crashes),
-        min_ttc_s=safety.min_time_to_collision(records),
-        min_gap_m=safety.min_gap(records, hazard),
-        max_brake_mps2=safety.max_brake(records),
-        time_to_awareness_s=safety.time_to_awareness(records, hazard),
-        route_completion=completion,
-        driving_score=driving.driving_score(completion, crashes, driving.red_lights_run(records)),
+        collisions=tuple(_collision(crash) for crash in crashes),
+        min_ttc_s=approach.min_time_to_collision(records),
+        conflict=_conflict(records),
+        min_gap_m=approach.min_gap(records, hazard),
+        max_brake_mps2=braking.max_brake(records),
+        false_braking_s=braking.false_braking(records),
+        comfort=comfort(records),
+        time_to_awareness_s=awareness.time_to_awareness(records, hazard),
+        age_of_information=awareness.age_of_information(records, episode.ego),
+        age_of_targets=awareness.age_of_targets(records, hazard),
+        route_completion=route_completion(records, episode.end),
+        infractions=wrongs,
+        driving_score=driving_score(route_completion(records, episode.end), wrongs),
+        success=succeeded(episode.end, wrongs),
         latency_ms=_latency(records),
     )
 
 
 def trace(records: Sequence[TickRecord], hazard: str | None) -> EpisodeTrace:
     """Time, speed, gap and brake at every record."""
-    gaps = [safety.gap_to_nearest(record, hazard) for record in records]
+    gaps = approach.gaps_to_nearest(records, hazard)
     return EpisodeTrace(
         time_s=tuple(round((record.time_us - records[0].time_us) / 1e6, 3) for record in records),
         speed_mps=tuple(round(record.ego.speed, 3) for record in records),
         gap_m=tuple(None if gap is None else round(gap, 3) for gap in gaps),
         brake=tuple(round(record.plan.control.brake, 3) for record in records),
+    )
+
+
+def _collision(crash: Crash) -> CollisionSummary:
+    return CollisionSummary(crash.t_s, crash.other, crash.speed_mps, crash.impact_mps, crash.at_fault)
+
+
+def _conflict(records: Sequence[TickRecord]) -> Conflict:
+    return Conflict(
+        min_ttc_leader_s=approach.min_time_to_leader(records),
+        tet_s=approach.time_exposed(records),
+        tit_s2=approach.time_integrated(records),
+        pet_s=post_encroachment_time(records),
+        max_drac_mps2=approach.max_deceleration_to_avoid(records),
     )
 
 

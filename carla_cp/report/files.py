@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from carla_cp.metrics.comparison import comparison
+from carla_cp.metrics.fields import Json, StoredError
 from carla_cp.metrics.stored import (
-    Json,
-    StoredError,
-    row_to_json,
     summary_from_json,
     summary_to_json,
     trace_from_json,
     trace_to_json,
+    wall_times_from_json,
 )
+from carla_cp.metrics.stored_rows import row_to_json
 from carla_cp.metrics.summary import EpisodeSummary, EpisodeTrace
-from carla_cp.types import CodecChoice
+from carla_cp.types import CodecChoice, StageTimes
 from carla_cp.whole import write_whole
 
 SCHEMA = 1
@@ -43,6 +43,15 @@ class StoredEpisode:
     conditions: int = 0  # under which it was run (`carla_cp.conditions`); 0 where that is not known
 
 
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What of a played episode is in no recording of it."""
+
+    conditions: int
+    wall_s: float
+    latency_ms: StageTimes
+
+
 def episode_path(out: Path, scenario: str, codec: CodecChoice, seed: int) -> Path:
     """Where an episode's JSON lies under a run's folder."""
     return out / "episodes" / scenario / codec.folder / f"{seed}.json"
@@ -60,18 +69,33 @@ def write_episode(path: Path, episode: StoredEpisode) -> None:
 
 def read_episode(path: Path) -> StoredEpisode:
     """The episode that `write_episode` wrote; raises StoredError, naming file and key, if it is anything else."""
+    document = _document(path)
+    course, conditions = document.pop("trace"), _number(path, document.pop("conditions", "0"))
+    return StoredEpisode(summary_from_json(document, str(path)), trace_from_json(course, f"{path}: trace"), conditions)
+
+
+def read_circumstances(path: Path) -> Circumstances:
+    """What an episode's file holds that its ticks do not; of any version's file. Raises StoredError."""
+    document = _document(path)
+    wall_s, latency_ms = wall_times_from_json(document, str(path))
+    return Circumstances(_number(path, document.get("conditions", "0")), wall_s, latency_ms)
+
+
+def _document(path: Path) -> dict[str, object]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise StoredError(f"{path}: not JSON ({error}); delete the file and run the episode again") from error
     if not isinstance(document, dict) or "trace" not in document:
         raise StoredError(f"{path}: not an episode's file; delete it and run the episode again")
-    course, conditions = document.pop("trace"), document.pop("conditions", "0")
+    return document
+
+
+def _number(path: Path, conditions: object) -> int:
     try:
-        number = int(conditions, 16)
-    except (ValueError, TypeError) as error:
+        return int(str(conditions), 16)
+    except ValueError as error:
         raise StoredError(f"{path}: conditions {conditions!r} is no number; run the episode again") from error
-    return StoredEpisode(summary_from_json(document, str(path)), trace_from_json(course, f"{path}: trace"), number)
 
 
 def write_summary(path: Path, run: RunInfo, summaries: Sequence[EpisodeSummary]) -> None:

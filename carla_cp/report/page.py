@@ -7,11 +7,12 @@ from html import escape
 from pathlib import Path
 from statistics import median
 
-from carla_cp.metrics.comparison import ComparisonRow, comparison
+from carla_cp.metrics.comparison import comparison
 from carla_cp.metrics.summary import EpisodeSummary
 from carla_cp.report.airtime import PACKET_BYTES, RATE_MBPS, Airtime, airtimes
+from carla_cp.report.compared import DRIVING_NOTE, PAIRS_NOTE, comparison_table, driving_table, pairs_table, table
 from carla_cp.report.files import RunInfo, StoredEpisode
-from carla_cp.report.plots import codec_colours, plot_collisions, plot_precision, plot_traces
+from carla_cp.report.plots import plot_collisions, plot_precision, plot_traces
 from carla_cp.report.table import number
 from carla_cp.whole import write_whole
 
@@ -34,7 +35,7 @@ th, td { padding: 6px 8px; border-bottom: 1px solid var(--line); }
 td { text-align: right; white-space: nowrap; } th.left, td.left { text-align: left; }
 tbody tr:last-child td { border-bottom: 0; } tbody tr:hover { background: #f8fafc; }
 .dot { display: inline-block; width: 10px; height: 10px; border-radius: 5px; margin-right: 8px; }
-.bad { color: var(--bad); font-weight: 600; }
+.interval { color: var(--soft); font-size: 12px; } .bad { color: var(--bad); font-weight: 600; }
 .track { display: inline-block; position: relative; width: 110px; height: 8px; border-radius: 4px; background: #edf0f3;
   vertical-align: middle; margin-left: 10px; }
 .track i { position: absolute; top: 0; bottom: 0; border-radius: 4px; background: #f2b8bb; }
@@ -62,10 +63,13 @@ def page(run: RunInfo, episodes: Sequence[StoredEpisode]) -> str:
         f"{_count(len(rows), 'codec and budget', 'codecs and budgets')}</p>",
         _section(
             "Comparison",
-            _comparison_table(rows),
+            comparison_table(rows),
             "Collisions are the ego's, at fault or not, with Wilson's 95 % interval. AP is of vehicles. The score is "
-            "the Leaderboard 2.1 driving score, of 100. Baselines: none is the ego alone, oracle knows the truth.",
+            "the Leaderboard 2.1 driving score, of 100; below it and AP, bootstrap 95 % intervals of their means. "
+            "Baselines: none is the ego alone, oracle knows the truth.",
         ),
+        _section("How it was driven", driving_table(rows), DRIVING_NOTE),
+        _section("Collisions, pair by pair", pairs_table(rows), PAIRS_NOTE),
         '<div class="pair">'
         + _section("Bytes against precision", _plot(plot_precision(rows)), "Dashed: what sends nothing.")
         + _section("Bytes against collisions", _plot(plot_collisions(rows)), "Codecs stand a little apart, to be seen.")
@@ -105,45 +109,6 @@ def _traces(scenario: str, episodes: Sequence[StoredEpisode]) -> str:
     return _section(f"Speed and gap over time: {scenario}", _plot(plot_traces(episodes)), note)
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """A table of cells that are already HTML, the first `left` columns left-aligned."""
-    if not rows:
-        return ""
-
-    def line(tag: str, cells: Sequence[str]) -> str:
-        marked = (f"<{tag}{' class=left' if i < left else ''}>{cell}</{tag}>" for i, cell in enumerate(cells))
-        return f"<tr>{''.join(marked)}</tr>"
-
-    lines = "\n".join(line("td", row) for row in rows)
-    return f"<table><thead>{line('th', header)}</thead><tbody>\n{lines}\n</tbody></table>"
-
-
-def _comparison_table(rows: Sequence[ComparisonRow]) -> str:
-    header = ("codec", "budget [B]", "episodes", "collisions", "AP@0.5", "AP@0.7", "bytes per message", "score")
-    colours = codec_colours([row.codec for row in rows])
-    cells = [
-        (
-            f'<span class="dot" style="background:{colours[row.codec]}"></span>{escape(row.codec)}',
-            number(row.budget_bytes, 0),
-            str(row.episodes),
-            _rate(row),
-            number(row.ap50),
-            number(row.ap70),
-            number(row.bytes_per_message, 0),
-            number(row.driving_score_lb21, 1),
-        )
-        for row in rows
-    ]
-    return _table(header, cells)
-
-
-def _rate(row: ComparisonRow) -> str:
-    low, high = (100 * value for value in row.collision_rate_ci95)
-    rate = 100 * row.collision_rate
-    bar = f'<i style="left:{low:.1f}%;width:{high - low:.1f}%"></i><b style="left:{rate:.1f}%"></b>'
-    return f'{rate:.0f} % [{low:.0f}, {high:.0f}]<span class="track">{bar}</span>'
-
-
 def _airtime_table(items: Sequence[Airtime]) -> str:
     header = ("codec", "bytes per message", "packets", "airtime [ms]", "channel used by one sender")
     cells = []
@@ -158,7 +123,7 @@ def _airtime_table(items: Sequence[Airtime]) -> str:
                 f'<span class="bad">{load}</span>' if item.channel_load > 1 else load,
             )
         )
-    return _table(header, cells)
+    return table(header, cells)
 
 
 def _airtime_note() -> str:
@@ -185,15 +150,15 @@ def _latency_table(summaries: Sequence[EpisodeSummary]) -> str:
             median(item.tick for item in times),
         )
         cells.append((escape(label), *(number(value, 1) for value in stages)))
-    return _table(("codec", "sense", "encode", "decode", "detect", "plan", "whole tick"), cells)
+    return table(("codec", "sense", "encode", "decode", "detect", "plan", "whole tick"), cells)
 
 
 def _episode_table(summaries: Sequence[EpisodeSummary]) -> str:
     header = (
-        *("scenario", "codec", "seed", "end", "collision", "least TTC [s]", "least gap [m]", "brake [m/s²]"),
+        *("scenario", "codec", "seed", "end", "collision", "least TTC [s]", "PET [s]", "least gap [m]", "brake [m/s²]"),
         *("aware after [s]", "route", "score", "AP@0.5", "mean / max bytes", "lost / late", "time [s]"),
     )
-    return _table(header, [_episode_cells(item) for item in summaries], left=2)
+    return table(header, [_episode_cells(item) for item in summaries], left=2)
 
 
 def _episode_cells(item: EpisodeSummary) -> tuple[str, ...]:
@@ -207,6 +172,7 @@ def _episode_cells(item: EpisodeSummary) -> tuple[str, ...]:
         f'<span class="bad">{end}</span>' if item.collisions else end,
         _collisions(item),
         number(item.min_ttc_s, 2),
+        number(item.conflict.pet_s, 2),
         number(item.min_gap_m, 2),
         number(item.max_brake_mps2, 1),
         number(item.time_to_awareness_s, 2),
@@ -220,7 +186,7 @@ def _episode_cells(item: EpisodeSummary) -> tuple[str, ...]:
 
 
 def _collisions(item: EpisodeSummary) -> str:
-    hits = (f"{escape(hit.other)} at {hit.speed_mps:.1f} m/s" for hit in item.collisions)
+    hits = (f"{escape(h.other)} at {h.speed_mps:.1f} m/s, impact {h.impact_mps:.1f} m/s" for h in item.collisions)
     return "<br>".join(hits) or "–"  # noqa: RUF001
 
 

@@ -43,10 +43,11 @@ def plot_precision(rows: Sequence[ComparisonRow]) -> str:
     colours = codec_colours([row.codec for row in rows])
     for codec in dict.fromkeys(row.codec for row in rows):
         group = [row for row in rows if row.codec == codec]
-        silent = [row.ap50 for row in group if row.bytes_per_message is None and row.ap50 is not None]
+        silent = [row.ap50.value for row in group if row.bytes_per_message is None and row.ap50.value is not None]
         for value in silent:
             axes.axhline(value, color=colours[codec], linestyle="--", linewidth=1.4, label=codec)
-        points = sorted((r.bytes_per_message, r.ap50) for r in group if r.bytes_per_message and r.ap50 is not None)
+        known = [(row.bytes_per_message, row.ap50.value) for row in group]
+        points = sorted((size, value) for size, value in known if size and value is not None)
         if points:
             axes.plot(*zip(*points, strict=True), marker="o", color=colours[codec], label=codec)
     axes.set_ylabel("AP@0.5, vehicles")
@@ -61,16 +62,16 @@ def plot_collisions(rows: Sequence[ComparisonRow]) -> str:
     named: set[str] = set()
     names = list(colours)
     for row in rows:
-        low, high = row.collision_rate_ci95
+        rate, (low, high) = row.collision.value, row.collision.ci95
         name = "_" if row.codec in named else row.codec
         named.add(row.codec)
         if row.bytes_per_message is None:
-            axes.axhline(row.collision_rate, color=colours[row.codec], linestyle="--", linewidth=1.4, label=name)
+            axes.axhline(rate, color=colours[row.codec], linestyle="--", linewidth=1.4, label=name)
             axes.axhspan(low, high, color=colours[row.codec], alpha=0.07, linewidth=0)
             continue
-        error = [[row.collision_rate - low], [high - row.collision_rate]]
+        error = [[rate - low], [high - rate]]
         aside = row.bytes_per_message * DODGE ** names.index(row.codec)
-        axes.errorbar(aside, row.collision_rate, error, fmt="o", capsize=4, color=colours[row.codec], label=name)
+        axes.errorbar(aside, rate, error, fmt="o", capsize=4, color=colours[row.codec], label=name)
     axes.set_ylabel("episodes with a collision")
     axes.set_ylim(-0.04, 1.04)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))

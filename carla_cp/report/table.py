@@ -6,17 +6,21 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
-from carla_cp.metrics.comparison import ComparisonRow
+from carla_cp.metrics.comparison import ALONE, ComparisonRow
 from carla_cp.metrics.summary import EpisodeSummary
 from carla_cp.report.airtime import Airtime, airtimes
 
-HEADER = ("codec", "budget", "episodes", "collisions", "95 % interval", "AP@0.5", "AP@0.7", "bytes/message", "score")
+HEADER = (
+    *("codec", "budget", "episodes", "collisions", "95 % interval", "p", "gain", "aware [s]"),
+    *("AP@0.5", "AP@0.7", "bytes/message", "score"),
+)
 
 
 def format_table(rows: Sequence[ComparisonRow], summaries: Sequence[EpisodeSummary]) -> str:
     """The comparison as aligned text, and below it what one message of each codec costs on a 6 Mb/s channel.
 
-    `score` is the Leaderboard 2.1 driving score, of 100; the interval is Wilson's; what is undefined is a dash.
+    `score` is the Leaderboard 2.1 driving score, of 100; the interval is Wilson's; `p` is McNemar's of the collisions
+    against `none`'s, `gain` how much of them is avoided of what `oracle` avoids; what is undefined is a dash.
     """
     lines = [HEADER, *(_cells(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEADER))]
@@ -37,17 +41,20 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def _cells(row: ComparisonRow) -> tuple[str, ...]:
-    low, high = row.collision_rate_ci95
+    low, high = row.collision.ci95
     return (
         row.codec,
         "–" if row.budget_bytes is None else number(row.budget_bytes, 0),  # noqa: RUF001
         str(row.episodes),
-        f"{round(row.collision_rate * row.episodes)} of {row.episodes}",
+        f"{round(row.collision.value * row.episodes)} of {row.episodes}",
         f"{100 * low:.0f}–{100 * high:.0f} %",  # noqa: RUF001
-        number(row.ap50),
-        number(row.ap70),
+        number(row.p_against(ALONE)),
+        number(row.collision_gain, 2),
+        number(row.time_to_awareness_s.value, 2),
+        number(row.ap50.value),
+        number(row.ap70.value),
         number(row.bytes_per_message, 0),
-        number(row.driving_score_lb21, 1),
+        number(row.driving_score_lb21.value, 1),
     )
 
 

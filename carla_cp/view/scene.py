@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from carla_cp.geometry import bev_corners, matrix_from_pose, transform_boxes
-from carla_cp.metrics.safety import ego_box
+from carla_cp.metrics.boxes import box_of
 from carla_cp.types import AgentName, FloatArray, Outcome, Sweep, TickRecord, Track, Transmission, TruthObject
 from carla_cp.view import theme
 from carla_cp.view.camera import Camera
@@ -122,7 +122,7 @@ def _draw_track(canvas: Canvas, camera: Camera, track: Track, in_conflict: bool)
 
 
 def _draw_ego(canvas: Canvas, camera: Camera, record: TickRecord) -> None:
-    box = ego_box(record)[None]
+    box = box_of(record.ego)[None]
     (corners,) = _outlines(camera, box)
     canvas.polygon(corners, theme.INK, fill=0.95)
     box[0, 3:5] *= (0.35, 0.7)

@@ -51,9 +51,11 @@ def thing(
     return TruthObject(id, rolename, "vehicle.audi.tt", label, body, box, returns)
 
 
-def track(x: float, y: float, label: ObjectClass = ObjectClass.VEHICLE, vx: float = 0.0, vy: float = 0.0) -> Track:
-    """A confirmed track of a car."""
-    return Track(1, label, x, y, 0.8, float(np.arctan2(vy, vx)), vx, vy, 4.5, 1.9, 1.5, 3, 0, 0.8)
+def track(
+    x: float, y: float, label: ObjectClass = ObjectClass.VEHICLE, vx: float = 0.0, vy: float = 0.0, seen_us: int = 0
+) -> Track:
+    """A confirmed track of a car, last seen in a sweep of `seen_us`."""
+    return Track(1, label, x, y, 0.8, float(np.arctan2(vy, vx)), vx, vy, 4.5, 1.9, 1.5, 3, seen_us, 0.8)
 
 
 def perceived(time_us: int, found: Sequence[Sequence[float]], truth: Sequence[Sequence[float]]) -> Perceived:
@@ -85,10 +87,12 @@ def record(
     perceived: Perceived | None = None,
     transmissions: Sequence[Transmission] = (),
     fraction: float = 0.0,
+    offset: float = 0.0,
     hazard_active: bool = False,
     control: Control = Control(),  # noqa: B008 - frozen
     times: StageTimes = StageTimes(),  # noqa: B008 - frozen
     reason: str = "free",
+    path: Sequence[tuple[float, float]] = (),
 ) -> TickRecord:
     """One world tick at 20 Hz; the first is at 3 s, because simulators do not start at 0."""
     return TickRecord(
@@ -96,11 +100,12 @@ def record(
         time_us=3_000_000 + tick * STEP_US,
         ego=ego,
         light=light,
-        plan=Plan(control, 0.0, reason, None, ()),
+        plan=Plan(control, 0.0, reason, None, tuple(path)),
         tracks=tuple(tracks),
         perceived=perceived,
         transmissions=tuple(transmissions),
         route_fraction=fraction,
+        route_offset_m=offset,
         truth=Truth(tuple(objects), tuple(collisions), hazard_active),
         times=times,
     )
@@ -114,7 +119,7 @@ def episode(
     end: EpisodeEnd = EpisodeEnd.ROUTE,
 ) -> Episode:
     """A finished episode of the crossing."""
-    return Episode("intersection", CodecChoice(codec, budget), seed, end, tuple(records), 1.5)
+    return Episode("intersection", CodecChoice(codec, budget), seed, end, tuple(records), 1.5, AgentName("ego"))
 
 
 def crossing(codec: str = "revqom", budget: int | None = 2000, seed: int = 0, aware: bool = True) -> Episode:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import io
 
 from carla_cp.metrics.comparison import comparison
-from carla_cp.metrics.summary import summarise
 from carla_cp.report import format_table, print_table
-from tests.metrics.builders import crossing
+from tests.metrics.summaries import crossed
 
-SUMMARIES = [
-    summarise(drive, "violator") for drive in (crossing("none", None, aware=False), crossing("raw", None), crossing())
-]
+SUMMARIES = [crossed("none", None, aware=False), crossed("raw", None), crossed()]
 
 
 def test_every_codec_has_a_line_and_columns_align() -> None:
@@ -23,7 +20,17 @@ def test_every_codec_has_a_line_and_columns_align() -> None:
 
 
 def test_what_is_undefined_is_a_dash() -> None:
-    assert format_table(comparison(SUMMARIES), SUMMARIES).splitlines()[2].split()[-2] == "–"  # noqa: RUF001
+    cells = format_table(comparison(SUMMARIES), SUMMARIES).splitlines()[2].split()
+    assert cells[-2] == "–"  # noqa: RUF001 - bytes of a message
+    assert cells[8:10] == ["–", "–"]  # noqa: RUF001 - p against itself, and the gain without an oracle
+
+
+def test_the_test_against_none_and_the_gain_towards_oracle_stand_in_the_line() -> None:
+    summaries = [crossed("none", None, seed, aware=False) for seed in range(4)]
+    summaries += [crossed(seed=seed) for seed in range(4)] + [crossed("oracle", None, seed) for seed in range(4)]
+    line = format_table(comparison(summaries), summaries).splitlines()[3].split()
+    assert line[0] == "revqom"
+    assert "0.125" in line and "1.00" in line  # two tails of 1/16
 
 
 def test_the_packets_and_airtime_of_a_message_stand_below() -> None:

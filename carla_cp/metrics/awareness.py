@@ -1,0 +1,106 @@
+"""When the ego came to know of what matters, and how old its knowledge was."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
+
+from carla_cp.metrics.approach import gaps_to_nearest
+from carla_cp.metrics.boxes import box_of, time_to_collision
+from carla_cp.types import AgentName, Outcome, TickRecord, Track, TruthObject
+
+AWARE_WITHIN_M = 3.0  # of an object's centre
+RELEVANT_S = 3.0  # SUMO's SSM device: a time to collision below this is an encounter
+
+
+@dataclass(frozen=True, slots=True)
+class Age:
+    """An age over all ticks and all whom it is kept of; None where it was never defined."""
+
+    mean_s: float | None
+    max_s: float | None
+
+    @staticmethod
+    def of(ages_s: Sequence[float]) -> Age:
+        """Mean and largest of all ages."""
+        return Age(fmean(ages_s), max(ages_s)) if ages_s else Age(None, None)
+
+
+def time_to_awareness(records: Sequence[TickRecord], hazard: str | None) -> float | None:
+    """From the hazard's trigger to the first confirmed track on it [s]; None if either never happened.
+
+    A track is on the hazard when it has its class and lies within 3 m of its centre in the plane. Negative: the ego
+    knew of it before it started to matter.
+    """
+    trigger = next((record.time_us for record in records if record.truth.hazard_active), None)
+    aware = next((record.time_us for record in records if _knows(record, hazard)), None)
+    return None if trigger is None or aware is None else (aware - trigger) / 1e6
+
+
+def age_of_information(records: Sequence[TickRecord], ego: AgentName) -> Age:
+    """AoI (Kaul, Yates and Gruteser 2012): at each tick, now less the time at which the newest message fused was sent.
+
+    Of every sender to the ego, from its first message fused on; senders hand a message over as they capture.
+    """
+    newest: dict[AgentName, int] = {}
+    ages: list[float] = []
+    for record in records:
+        for sent in record.transmissions:
+            if sent.receiver == ego and sent.outcome is Outcome.DELIVERED:
+                newest[sent.sender] = max(newest.get(sent.sender, sent.sent_us), sent.sent_us)
+        ages.extend((record.time_us - time_us) / 1e6 for time_us in newest.values())
+    return Age.of(ages)
+
+
+def age_of_targets(records: Sequence[TickRecord], hazard: str | None) -> Age:
+    """How old the ego's newest observation of every relevant road user is, at each tick at which it is relevant.
+
+    Now less the capture time of the newest fused sweep with a detection on a track on it; if there was none yet, now
+    less the time at which it first became relevant. Relevant is whom the ego would hit within 3 s at constant
+    velocities, and the hazard from its trigger until the two are nearest. After R-ACP's age of perceived targets
+    (arXiv 2410.04168), whose equation we do not have: this definition is ours.
+    """
+    first_us: dict[int, int] = {}
+    observed_us: dict[int, int] = {}
+    ages: list[float] = []
+    for record, relevant in _relevant(records, hazard):
+        for item in record.truth.objects:
+            seen = [track.last_seen_us for track in record.tracks if _is_on(track, item)]
+            if seen:
+                observed_us[item.id] = max(*seen, observed_us.get(item.id, seen[0]))
+        for item in relevant:
+            since = first_us.setdefault(item.id, record.time_us)
+            ages.append((record.time_us - observed_us.get(item.id, since)) / 1e6)
+    return Age.of(ages)
+
+
+def _relevant(records: Sequence[TickRecord], hazard: str | None) -> Iterator[tuple[TickRecord, list[TruthObject]]]:
+    gaps = [math.inf if gap is None else gap for gap in gaps_to_nearest(records, hazard or "")]
+    nearest = int(np.argmin(gaps)) if gaps else 0
+    for index, record in enumerate(records):
+        users = [item for item in record.truth.objects if item.label is not None]
+        soon = _soon(record, users)
+        matters = record.truth.hazard_active and index <= nearest
+        yield record, [u for u, near in zip(users, soon, strict=True) if near or (matters and u.rolename == hazard)]
+
+
+def _soon(record: TickRecord, users: Sequence[TruthObject]) -> list[bool]:
+    boxes = np.array([item.box for item in users]).reshape(-1, 7)
+    velocity = np.array([item.state.velocity[:2] for item in users]).reshape(-1, 2) - record.ego.velocity[:2]
+    ego = np.repeat(box_of(record.ego)[None], len(boxes), axis=0)
+    return [bool(near) for near in time_to_collision(ego, boxes, velocity) <= RELEVANT_S]
+
+
+def _knows(record: TickRecord, hazard: str | None) -> bool:
+    return any(
+        _is_on(track, item) for item in record.truth.objects if item.rolename == hazard for track in record.tracks
+    )
+
+
+def _is_on(track: Track, item: TruthObject) -> bool:
+    near = math.hypot(track.x - item.box[0], track.y - item.box[1]) <= AWARE_WITHIN_M
+    return near and track.label == item.label
