@@ -1,8 +1,9 @@
 """From the strength of a signal to the chance that a packet is lost.
 
-The union bound for IEEE 802.11's convolutional code of rate 1/2 (constraint length 7) with soft decisions, as G. Pei
-and T. R. Henderson, "Validation of OFDM error rate model in ns-3" (2010), use it: BPSK, QPSK and 16-QAM are 3, 6 and
-12 Mbit/s on 10 MHz. Interference counts as noise. Left out: fast fading, and other rates of the code.
+The union bound for IEEE 802.11's convolutional code of rate 1/2 (constraint length 7) with hard decisions, as G. Pei
+and T. R. Henderson, "Validation of OFDM error rate model in ns-3" (2010), use it: BPSK, QPSK and 16-QAM are 3, 6 and 12
+Mbit/s on 10 MHz; half of the packets of 300 bytes are lost at 3.0, 6.0 and 12.4 dB. Interference counts as noise. Left
+out: fast fading, soft decisions (some 2 dB better), and other rates of the code.
 """
 
 from __future__ import annotations
