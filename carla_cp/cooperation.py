@@ -16,19 +16,19 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
-import numpy.typing as npt
 
 from carla_cp.codecs import PayloadError
 from carla_cp.codecs.base import Codec, Silent
 from carla_cp.codecs.bitstream import cut
 from carla_cp.codecs.oracle import OracleCodec
 from carla_cp.driving.tracker import Tracker, TrackerConfig
-from carla_cp.geometry import count_returns, relative, transform_boxes
+from carla_cp.geometry import count_returns
 from carla_cp.link.channel import Delivery, Link
 from carla_cp.link.graph import connectivity, heard_by
 from carla_cp.link.packets import HEADER_BYTES as LINK_HEADER_BYTES
 from carla_cp.link.policy import Allowance, allowance, needs_graph
 from carla_cp.perception.detector import Detector
+from carla_cp.perception.truth import users_in_range
 from carla_cp.perception.view import View
 from carla_cp.stopwatch import Stopwatch
 from carla_cp.types import (
@@ -71,7 +71,7 @@ class _Look:
 
     sweep: Sweep
     view: View
-    payload: bytes | None  # of the ego what it asks for; b"" of one that has nothing to say, None of one that may not
+    payload: bytes  # of the ego what it asks for; b"" of one that has nothing to say, or may not
     returns: IntArray  # in each object's box
 
 
@@ -143,7 +143,7 @@ class Cooperation:
 
     def _look(self, sweep: Sweep, boxes: FloatArray, request: bytes | None, allowed: Allowance) -> _Look:
         view = self._detector.view(sweep)
-        payload: bytes | None = None
+        payload = b""
         if sweep.agent != self._ego:
             if allowed.sends:
                 payload = self._codec.encode(view, allowed.budget_bytes, request, self._packet_bytes)
@@ -182,10 +182,9 @@ class Cooperation:
         own, *others = looks
         messages = []
         for look in others:
-            if look.payload is not None:
-                sender, time_us = look.sweep.agent, look.sweep.time_us
-                messages.append(Message(sender, self._ego, self._sequence, time_us, cut(look.payload)))
-                self._sequence += 1
+            message = Message(look.sweep.agent, self._ego, self._sequence, look.sweep.time_us, cut(look.payload))
+            messages.append(message)
+            self._sequence += 1
         if self._codec.asks:
             parts = (own.payload,) if own.payload else ()
             for name in heard_by(graph, self._ego):
@@ -196,21 +195,10 @@ class Cooperation:
 
     def _to_fuse(self, own: _Look, objects: Sequence[TruthObject]) -> _Capture:
         world_from_agent = own.view.world_from_agent
-        boxes, labels, seen = self._truth_in_range(objects, world_from_agent)
+        boxes, labels, ids = users_in_range(objects, world_from_agent, self._grid)
+        seen = np.array([self._returns[index] > 0 for index in ids.tolist()], bool)
         oracle = Detections(boxes, np.ones(len(boxes)), labels)
         return _Capture(own.sweep.time_us, own.view, world_from_agent, boxes[seen], labels[seen], oracle)
-
-    def _truth_in_range(
-        self, objects: Sequence[TruthObject], world_from_agent: Pose
-    ) -> tuple[FloatArray, IntArray, npt.NDArray[np.bool_]]:
-        """Boxes (M, 7) and labels of all road users in the detector's range, in the ego's agent frame; who was seen."""
-        users = [item for item in objects if item.label is not None]
-        boxes = np.array([item.box for item in users]).reshape(-1, 7)
-        boxes = transform_boxes(relative(world_from_agent, Pose()), boxes)
-        inside = (np.abs(boxes[:, :2]) < (self._grid.half_length_m, self._grid.half_width_m)).all(axis=1)
-        labels = np.array([int(item.label or 0) for item in users], np.int64)
-        seen = np.array([self._returns[item.id] > 0 for item in users], bool)
-        return boxes[inside], labels[inside], seen[inside]
 
     def with_returns(self, objects: Sequence[TruthObject]) -> tuple[TruthObject, ...]:
         """The objects with their LiDAR returns at the newest capture."""

@@ -413,7 +413,7 @@ class Outcome(Enum):
     LATE = "late"  # arrived after the fusion it was meant for
     LOST = "lost"  # no part of it arrived whole; `Transmission.loss` says why
     REJECTED = "rejected"  # arrived, but its payload did not decode
-    EMPTY = "empty"  # the codec had nothing that fits the budget
+    EMPTY = "empty"  # the codec had nothing that fits the budget, or the policy did not let the sender speak
 
 
 class Loss(Enum):
