@@ -51,7 +51,8 @@ class _Station:
         self.done.append(span)
         self.idle_us = max(self.idle_us, span.end_us)
         if len(self.done) < len(self.packets):
-            self.left = self.packets[len(self.done)].slots
+            following = self.packets[len(self.done)]
+            self.idle_us, self.left = max(self.idle_us, following.handed_us), following.slots
 
     def listen(self, span: OnAir) -> None:
         """Stands still for another's packet; what was counted before stays counted."""

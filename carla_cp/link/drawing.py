@@ -69,10 +69,12 @@ def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float], sha
 
 
 def _text(axes: Axes, start: tuple[float, float], end: tuple[float, float], text: str) -> None:
-    """Beside the middle of the arrow, on the side to which it bends."""
+    """Beside the middle of the arrow."""
     middle = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
     aside = (end[1] - start[1]) * 0.06, (start[0] - end[0]) * 0.06
-    axes.text(middle[0] + aside[0], middle[1] + aside[1], text, ha="center", va="center", fontsize=8, color=_DARK)
+    paper = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8}
+    place = middle[0] + aside[0], middle[1] + aside[1]
+    axes.text(*place, text, ha="center", va="center", fontsize=8, color=_DARK, bbox=paper)
 
 
 def _summary(messages: int, edge: dict[str, float]) -> str:

@@ -6,9 +6,10 @@ sends meanwhile (half-duplex), because the signal is too weak for the noise (sig
 and it is too weak for these and the noise together (collision).
 
 Parameters: `power_dbm`; `bandwidth_mbps` 3, 6 or 12 (0 stands for 6); `environment`; `queue_ms`; `latency_ms` and
-`jitter_ms` are of what lies over the radio. `loss` and `half_duplex` are not read: losses have causes here, and a
-radio is never on both sides. One message with the same bytes to several receivers is on air once. Left out: a packet
-of a later perception tick that runs into one of an earlier, whose fate is decided by then.
+`jitter_ms` pass in the sender, before its radio. All sensors fire at once here, so without jitter all senders come to
+the channel at once, and meet in a slot more often than on a road. `loss` and `half_duplex` are not read: losses have
+causes here, and a radio is never on both sides. One message with the same bytes to several receivers is on air once.
+Left out: a packet of a later perception tick that runs into one of an earlier, whose fate is decided by then.
 """
 
 from __future__ import annotations
@@ -87,11 +88,13 @@ class SidelinkLink(LinkModel):
         return [placed[item.message.sender, item.message.parts] for item in sent]
 
     def _waiting(self, name: AgentName, queue: Sequence[Sent]) -> list[Waiting]:
-        packets = [(item.message.time_us, size) for item in queue for size in item.sizes]
-        slots = self.luck.of("slots", (name,), packets[0][0]).integers(WINDOW, size=len(packets))
+        now = queue[0].message.time_us
+        jitter_ms = self.channel.jitter_ms * self.luck.of("jitter", (name,), now).uniform(-1.0, 1.0)
+        handed_us = now + max(0, round(1000.0 * (self.channel.latency_ms + jitter_ms)))
+        sizes = [size for item in queue for size in item.sizes]
+        slots = self.luck.of("slots", (name,), now).integers(WINDOW, size=len(sizes))
         return [
-            Waiting(handed, frame_us(size, self.mbps), int(slot))
-            for (handed, size), slot in zip(packets, slots, strict=True)
+            Waiting(handed_us, frame_us(size, self.mbps), int(slot)) for size, slot in zip(sizes, slots, strict=True)
         ]
 
     def _flight(self, item: Sent, packets: Sequence[OnAir], air: _Air) -> Flight:
@@ -102,8 +105,7 @@ class SidelinkLink(LinkModel):
             self._loss(message, packet, size, float(draw), air)
             for packet, size, draw in zip(packets, item.sizes, draws, strict=True)
         )
-        jitter_ms = self.channel.jitter_ms * self.luck.of("jitter", who, number).uniform(-1.0, 1.0)
-        return Flight(packets[-1].end_us + max(0, round(1000.0 * (self.channel.latency_ms + jitter_ms))), losses)
+        return Flight(packets[-1].end_us, losses)
 
     def _loss(self, message: Message, packet: OnAir, size: int, draw: float, air: _Air) -> Loss | None:
         if packet.dropped:

@@ -47,6 +47,14 @@ def test_who_is_heard_from_before_is_waited_for_and_who_is_not_is_not() -> None:
     assert times(spans) == [(58, 1058)]
 
 
+def test_a_packet_waits_until_it_is_there() -> None:
+    first, second = waiting(0), waiting(0, handed=9000)
+    (spans,) = contend([(RSU, first + second)], Channel(frozenset(), (), 0))
+    assert times(spans) == [(58, 1058), (9058, 10_058)]
+    early, late = contend([(RSU, waiting(0)), (CAR, waiting(0, handed=500))], Channel(ears(RSU, CAR), (), 0))
+    assert times(early) == [(58, 1058)] and times(late) == [(1116, 2116)]
+
+
 def test_a_queue_that_ends_drops_what_would_not_be_through() -> None:
     (spans,) = contend([(RSU, waiting(0, 0, 0))], Channel(frozenset(), (), 2200))
     assert [span.dropped for span in spans] == [False, False, True]
