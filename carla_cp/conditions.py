@@ -15,14 +15,14 @@ from carla_cp.types import CodecChoice, Scenario
 
 
 def conditions_of(options: RunOptions, scenario: Scenario, choice: CodecChoice) -> int:
-    """CRC-32 over our code, scenario with its `--set` values, map, codec, weights, device and kind of server.
+    """CRC-32 over our code, scenario with its `--set` values, map, trace, codec, weights, device and kind of server.
 
     Where files lie plays no part, nor does the address of a server.
     """
     place = Path()
     stated = (
         carla_cp.__version__,
-        replace(scenario, source=place, map_file=place),
+        replace(scenario, source=place, map_file=place, channel=replace(scenario.channel, trace_file=None)),
         choice,
         options.device,
         options.fusion,
@@ -38,6 +38,7 @@ def conditions_of(options: RunOptions, scenario: Scenario, choice: CodecChoice) 
     if options.fusion is not None:
         weights.append(rule_path(options.checkpoint, options.fusion))
     code = sorted(Path(carla_cp.__file__).parent.rglob("*.py"))
-    for path in (scenario.map_file, *weights, *code):
+    trace = scenario.channel.trace_file
+    for path in (scenario.map_file, *([] if trace is None else [trace]), *weights, *code):
         crc = zlib.crc32(path.read_bytes() if path.is_file() else b"", crc)
     return crc

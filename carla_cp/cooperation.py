@@ -14,19 +14,21 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
 
+import networkx as nx
 import numpy as np
-import numpy.typing as npt
 
 from carla_cp.codecs import PayloadError
 from carla_cp.codecs.base import Codec, Silent
 from carla_cp.codecs.bitstream import cut
 from carla_cp.codecs.oracle import OracleCodec
 from carla_cp.driving.tracker import Tracker, TrackerConfig
-from carla_cp.geometry import count_returns, relative, transform_boxes
+from carla_cp.geometry import count_returns
 from carla_cp.link.channel import Delivery, Link
 from carla_cp.link.graph import connectivity, heard_by
 from carla_cp.link.packets import HEADER_BYTES as LINK_HEADER_BYTES
+from carla_cp.link.policy import Allowance, allowance, needs_graph
 from carla_cp.perception.detector import Detector
+from carla_cp.perception.truth import users_in_range
 from carla_cp.perception.view import View
 from carla_cp.stopwatch import Stopwatch
 from carla_cp.types import (
@@ -42,6 +44,7 @@ from carla_cp.types import (
     Scenario,
     Shared,
     Stage,
+    Surroundings,
     Sweep,
     Transmission,
     TruthObject,
@@ -68,7 +71,7 @@ class _Look:
 
     sweep: Sweep
     view: View
-    payload: bytes  # of the ego what it asks for; b"" of one that has nothing to say
+    payload: bytes  # of the ego what it asks for; b"" of one that has nothing to say, or may not
     returns: IntArray  # in each object's box
 
 
@@ -82,6 +85,7 @@ class Cooperation:
     """One episode's sensing, sharing and fusing; `tracker` holds what the ego knows.
 
     Agents work side by side in `pool`, each in one thread, so that the bits do not depend on the number of cores.
+    `buildings` (M, 7), world frame, are known to the link alone.
     """
 
     def __init__(
@@ -92,13 +96,15 @@ class Cooperation:
         detector: Detector,
         codec: Codec[Any],
         pool: Executor,
+        buildings: FloatArray | None = None,
     ) -> None:
         self._pool = pool
+        self._buildings = np.zeros((0, 7)) if buildings is None else buildings
         self.tracker = Tracker(TrackerConfig())
         self._detector, self._codec, self._choice = detector, codec, choice
         self._ego = AgentName(scenario.ego.rolename)
         self._grid = detector.config.grid
-        self._range_m = scenario.channel.range_m
+        self._channel = scenario.channel
         self._packet_bytes = scenario.channel.mtu_bytes - LINK_HEADER_BYTES
         self._link = Link(scenario.channel, zlib.crc32(f"link {scenario.seed} {seed}".encode()))
         self._arrived: list[Delivery] = []  # for the ego's next fusion
@@ -114,30 +120,47 @@ class Cooperation:
     def capture(self, sweeps: Iterable[Sweep], objects: Sequence[TruthObject], clock: Stopwatch) -> tuple[Sweep, ...]:
         """Turns the tick's sweeps, the ego's first, into views and messages on the link; returns them."""
         boxes = np.array([item.box for item in objects]).reshape(-1, 7)
+        if needs_graph(self._channel):
+            sweeps = tuple(sweeps)
+            graph = self._graph(sweeps)
+        else:
+            graph = nx.Graph()
         jobs = []
         for sweep in sweeps:
             self._collect(sweep.time_us)
-            jobs.append(self._pool.submit(self._look, sweep, boxes, self._request_to(sweep.agent)))
+            allowed = self._allowance(sweep, graph)
+            jobs.append(self._pool.submit(self._look, sweep, boxes, self._request_to(sweep.agent), allowed))
         clock.lap("sense")
         looks = [job.result() for job in jobs]
         if looks:
             if not isinstance(self._codec, Silent):
-                self._transmit(looks)
+                self._transmit(looks, boxes, tuple(item.rolename for item in objects))
             counts = np.sum([look.returns for look in looks], axis=0)
             self._returns = {item.id: int(count) for item, count in zip(objects, counts, strict=True)}
             self._pending = self._to_fuse(looks[0], objects)
         clock.lap("encode")
         return tuple(look.sweep for look in looks)
 
-    def _look(self, sweep: Sweep, boxes: FloatArray, request: bytes | None) -> _Look:
+    def _look(self, sweep: Sweep, boxes: FloatArray, request: bytes | None, allowed: Allowance) -> _Look:
         view = self._detector.view(sweep)
+        payload = b""
         if sweep.agent != self._ego:
-            payload = self._codec.encode(view, self._choice.budget_bytes, request, self._packet_bytes)
+            if allowed.sends:
+                payload = self._codec.encode(view, allowed.budget_bytes, request, self._packet_bytes)
         else:
             payload = request_of(self._codec, view, self._choice.budget_bytes)
             if not isinstance(self._codec, OracleCodec) and self._codec.tap is not Stage.POINTS:
                 _ = view.bev  # wanted when the messages have come; computed here, beside the partners' views
         return _Look(sweep, view, payload, count_returns(sweep.world_from_lidar, sweep.points, boxes))
+
+    def _graph(self, sweeps: Sequence[Sweep]) -> nx.Graph:
+        return connectivity([(sweep.agent, sweep.world_from_lidar) for sweep in sweeps], self._channel.range_m)
+
+    def _allowance(self, sweep: Sweep, graph: nx.Graph) -> Allowance:
+        """What the agent may say to the ego at this capture."""
+        heard = self._requests.get(sweep.agent)
+        age_us = None if heard is None else sweep.time_us - heard.transmission.sent_us
+        return allowance(self._channel, graph, (sweep.agent, self._ego), self._choice.budget_bytes, age_us)
 
     def _request_to(self, agent: AgentName) -> bytes | None:
         return self._requests[agent].message_payload if agent in self._requests else None
@@ -154,37 +177,28 @@ class Cooperation:
             if delivery.message_payload is not None and (known is None or known.transmission.sent_us < sent.sent_us):
                 self._requests[sent.receiver] = delivery
 
-    def _transmit(self, looks: Sequence[_Look]) -> None:
-        graph = connectivity([(look.sweep.agent, look.sweep.world_from_lidar) for look in looks], self._range_m)
-        heard = heard_by(graph, self._ego)
+    def _transmit(self, looks: Sequence[_Look], bodies: FloatArray, owners: tuple[str, ...]) -> None:
+        graph = self._graph([look.sweep for look in looks])
         own, *others = looks
+        messages = []
         for look in others:
             message = Message(look.sweep.agent, self._ego, self._sequence, look.sweep.time_us, cut(look.payload))
-            self._link.send(message, message.sender in heard)
+            messages.append(message)
             self._sequence += 1
         if self._codec.asks:
             parts = (own.payload,) if own.payload else ()
-            for name in heard:
-                self._link.send(Message(self._ego, name, self._asked, own.sweep.time_us, parts), heard=True)
+            for name in heard_by(graph, self._ego):
+                messages.append(Message(self._ego, name, self._asked, own.sweep.time_us, parts))
                 self._asked += 1
+        antennas = tuple((look.sweep.agent, look.sweep.world_from_lidar) for look in looks)
+        self._link.send(messages, graph, Surroundings(antennas, bodies, owners, self._buildings))
 
     def _to_fuse(self, own: _Look, objects: Sequence[TruthObject]) -> _Capture:
         world_from_agent = own.view.world_from_agent
-        boxes, labels, seen = self._truth_in_range(objects, world_from_agent)
+        boxes, labels, ids = users_in_range(objects, world_from_agent, self._grid)
+        seen = np.array([self._returns[index] > 0 for index in ids.tolist()], bool)
         oracle = Detections(boxes, np.ones(len(boxes)), labels)
         return _Capture(own.sweep.time_us, own.view, world_from_agent, boxes[seen], labels[seen], oracle)
-
-    def _truth_in_range(
-        self, objects: Sequence[TruthObject], world_from_agent: Pose
-    ) -> tuple[FloatArray, IntArray, npt.NDArray[np.bool_]]:
-        """Boxes (M, 7) and labels of all road users in the detector's range, in the ego's agent frame; who was seen."""
-        users = [item for item in objects if item.label is not None]
-        boxes = np.array([item.box for item in users]).reshape(-1, 7)
-        boxes = transform_boxes(relative(world_from_agent, Pose()), boxes)
-        inside = (np.abs(boxes[:, :2]) < (self._grid.half_length_m, self._grid.half_width_m)).all(axis=1)
-        labels = np.array([int(item.label or 0) for item in users], np.int64)
-        seen = np.array([self._returns[item.id] > 0 for item in users], bool)
-        return boxes[inside], labels[inside], seen[inside]
 
     def with_returns(self, objects: Sequence[TruthObject]) -> tuple[TruthObject, ...]:
         """The objects with their LiDAR returns at the newest capture."""

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from carla_cp.codecs import parse_choice
+from carla_cp.codecs import CODECS, codec_kind, parse_choice
+from carla_cp.link import LinkError, open_model
 from carla_cp.perception.fusion import RULES
 from carla_cp.scenario import load_scenario, override
-from carla_cp.types import CodecChoice, Scenario
+from carla_cp.types import AgentName, CodecChoice, Scenario
 from carla_cp.whole import writable
 
 DEFAULT_CODECS = ("none", "infocom@2KB", "revqom@2KB", "raw", "oracle")
@@ -102,10 +103,13 @@ def parse_options(arguments: argparse.Namespace) -> RunOptions:
     if arguments.host and arguments.jobs > 1:
         raise OptionError("--host drives one server; leave out --jobs, or leave out --host for embedded servers")
     scenarios = tuple(_scenario(path, arguments.set) for path in _files(arguments.scenarios))
+    choices = tuple(dict.fromkeys(parse_choice(text) for text in arguments.codec or DEFAULT_CODECS))
+    for scenario in scenarios:
+        check_link(scenario, choices)
     out = arguments.out or Path("runs") / (scenarios[0].name if len(scenarios) == 1 else "study")
     return RunOptions(
         scenarios=scenarios,
-        choices=tuple(dict.fromkeys(parse_choice(text) for text in arguments.codec or DEFAULT_CODECS)),
+        choices=choices,
         seeds=parse_seeds(arguments.seeds),
         out=_writable(out, "--out"),
         resume=arguments.resume,
@@ -153,6 +157,27 @@ def _scenario(path: Path, settings: Sequence[str]) -> Scenario:
     for setting in settings:
         scenario = override(scenario, setting)
     return scenario
+
+
+def check_link(scenario: Scenario, choices: Sequence[CodecChoice]) -> None:
+    """Raises OptionError for a channel that cannot be, or whose policy a codec knows nothing of."""
+    where = f"{scenario.source}: <channel>"
+    ego = AgentName(scenario.ego.rolename)
+    others = [AgentName(name) for name in (*(c.rolename for c in scenario.connected), *(r.id for r in scenario.rsus))]
+    kinds = [(choice, codec_kind(choice.name)[0]) for choice in choices]
+    links = [(name, ego) for name in others if name != ego]
+    if any(kind.asks for _, kind in kinds):
+        links += [(other, name) for name, other in links]
+    try:
+        open_model(scenario.channel, 0).check_links(links)
+    except LinkError as error:
+        raise OptionError(f"{where} {error}") from error
+    for choice, kind in kinds:
+        if scenario.channel.policy == "request" and kind.takes_budget and not kind.asks:
+            asking = ", ".join(name for name, other in CODECS.items() if other.asks)
+            raise OptionError(
+                f"{where} policy 'request' is for codecs whose receivers ask ({asking}), not --codec {choice.label}"
+            )
 
 
 def _writable(folder: Path, option: str) -> Path:

@@ -26,6 +26,7 @@ from carla_cp.types import (
     EpisodeEnd,
     LaneLight,
     LightState,
+    Loss,
     ObjectClass,
     Outcome,
     Perceived,
@@ -132,7 +133,8 @@ def _pack_array(array: npt.NDArray[Any]) -> Row:
 
 def _pack_transmission(t: Transmission) -> Row:
     size = [t.payload_bytes, t.packets, t.bytes_on_air]
-    return [t.sender, t.receiver, t.sequence, t.sent_us, t.arrived_us, *size, t.outcome.value]
+    lost = [] if t.loss is None else [t.packets_lost, t.loss.value]
+    return [t.sender, t.receiver, t.sequence, t.sent_us, t.arrived_us, *size, t.outcome.value, *lost]
 
 
 def _pack_truth(t: Truth) -> Row:
@@ -205,9 +207,10 @@ def _unpack_array(row: Row) -> npt.NDArray[Any]:
 
 
 def _unpack_transmission(row: Row) -> Transmission:
-    sender, receiver, sequence, sent, arrived, payload, packets, on_air, outcome = row
+    sender, receiver, sequence, sent, arrived, payload, packets, on_air, outcome, *lost = row
     names = AgentName(sender), AgentName(receiver)
-    return Transmission(*names, sequence, sent, arrived, payload, packets, on_air, Outcome(outcome))
+    packets_lost, loss = (lost[0], Loss(lost[1])) if lost else (0, None)  # where no packet was lost, nothing is said
+    return Transmission(*names, sequence, sent, arrived, payload, packets, on_air, Outcome(outcome), packets_lost, loss)
 
 
 def _unpack_truth(row: Row) -> Truth:

@@ -183,15 +183,26 @@ class HazardSpec:
 
 @dataclass(frozen=True, slots=True)
 class ChannelSpec:
-    """The radio link: who is in range, and what happens to each packet."""
+    """The radio link: who sends to whom, and what happens to each packet; which fields a model reads, its file says."""
 
-    model: str = "fixed"
+    model: str = "fixed"  # a name in `link.LINKS`
     range_m: float = 150.0
     latency_ms: float = 20.0
     jitter_ms: float = 5.0  # half-width of a uniform draw per message
     loss: float = 0.0  # probability per packet
     bandwidth_mbps: float = 0.0  # 0 = unlimited
     mtu_bytes: int = 1400
+    half_duplex: bool = False  # a radio that sends hears nothing meanwhile
+    queue_ms: float = 0.0  # what is not on air this long after it was handed over is dropped; 0 = never
+    policy: str = "broadcast"  # "broadcast" | "nearest" | "request" | "share": `link.policy`
+    senders: int = 3  # of `nearest`
+    total_bytes: int = 8000  # of `share`, per perception tick
+    burst_packets: float = 5.0  # of `gilbert`: mean stay in the bad state
+    good_loss: float = 0.0  # of `gilbert`: probability per packet in the good state
+    bad_loss: float = 1.0  # and in the bad one
+    environment: str = "urban"  # of `sidelink`: "urban" | "highway"
+    power_dbm: float = 23.0  # of `sidelink`
+    trace_file: Path | None = None  # of `trace`
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,14 +396,36 @@ class Message:
         return b"".join(self.parts)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Surroundings:
+    """Where antennas are and what stands between them at one time: the truth, which only the link may know."""
+
+    antennas: tuple[tuple[AgentName, Pose], ...]
+    bodies: FloatArray  # (N, 7) world frame, without the ego's own
+    owners: tuple[str, ...]  # (N,) rolenames of the bodies
+    buildings: FloatArray  # (M, 7) world frame
+
+
 class Outcome(Enum):
     """What became of one message."""
 
     DELIVERED = "delivered"  # arrived in time and was fused
     LATE = "late"  # arrived after the fusion it was meant for
-    LOST = "lost"  # a packet was lost, or the receiver was out of range
+    LOST = "lost"  # no part of it arrived whole; `Transmission.loss` says why
     REJECTED = "rejected"  # arrived, but its payload did not decode
-    EMPTY = "empty"  # the codec had nothing that fits the budget
+    EMPTY = "empty"  # the codec had nothing that fits the budget, or the policy did not let the sender speak
+
+
+class Loss(Enum):
+    """Why a packet did not arrive."""
+
+    RANGE = "range"  # the receiver was too far away
+    CHANCE = "chance"  # of a model that draws losses without a cause
+    BURST = "burst"  # drawn in the bad state of `gilbert`
+    SIGNAL = "signal"  # too weak against the noise
+    COLLISION = "collision"  # strong enough against the noise, but not against others that sent meanwhile
+    HALF_DUPLEX = "half_duplex"  # the receiver was sending
+    QUEUE = "queue"  # dropped by its sender, whose radio did not come to it in time
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,6 +441,8 @@ class Transmission:
     packets: int
     bytes_on_air: int  # with per-packet headers
     outcome: Outcome
+    packets_lost: int = 0  # a message of several parts may lose some and be delivered
+    loss: Loss | None = None  # why the first of these was lost
 
 
 # -------------------------------------------------------------------------------------------------------- driving

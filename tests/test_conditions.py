@@ -34,6 +34,16 @@ def test_a_setting_a_budget_a_server_and_weights_each_make_a_difference(tmp_path
     assert len(set(different)) == len(different)
 
 
+def test_what_a_trace_says_makes_a_difference_and_where_it_lies_none(tmp_path: Path) -> None:
+    header = "time_s,sender,receiver,latency_ms,loss\n"
+    found = []
+    for name, latency in (("a", 20), ("b", 20), ("c", 30)):
+        trace = tmp_path / f"{name}.csv"
+        trace.write_text(f"{header}0,*,*,{latency},0\n1,*,*,{latency},0\n")
+        found.append(conditions("--set", "link.model=trace", "--set", f"link.trace_file={trace}"))
+    assert found[0] == found[1] != found[2]
+
+
 def test_seeds_jobs_the_place_of_files_and_a_servers_port_make_none(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "scenarios", tmp_path / "mine")
     assert conditions() == conditions("--seeds", "0-9", "--jobs", 2, "--out", tmp_path)

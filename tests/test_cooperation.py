@@ -23,6 +23,7 @@ from carla_cp.types import (
     AgentName,
     CodecChoice,
     Detections,
+    Loss,
     Outcome,
     Pose,
     Scenario,
@@ -31,6 +32,7 @@ from carla_cp.types import (
     Transmission,
 )
 from tests.codecs.fake import random_checkpoint
+from tests.metrics.builders import state, thing
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -197,3 +199,38 @@ def test_requests_are_the_same_for_any_number_of_threads_and_change_nobody_s_luc
     assert asked == drive(shaky, detector, 3)
     silent = drive(shaky, detector, codec=LateCodec())
     assert asked.messages == silent.messages and asked.requests and not silent.requests
+
+
+def test_with_a_policy_of_requests_nobody_speaks_before_it_was_asked(detector: Detector) -> None:
+    scenario = channel()
+    asking = replace(scenario, channel=replace(scenario.channel, policy="request"))
+    asked = drive(asking, detector)
+    spoken = [(item.sender, item.sent_us) for item in asked.messages if item.outcome is not Outcome.EMPTY]
+    assert spoken == [("rsu_1", 200_000), ("rsu_1", 300_000)] and len(asked.messages) == 6
+    assert [(agent, capture) for agent, capture, _ in asked.heard] == [("rsu_1", 200_000), ("rsu_1", 300_000)]
+
+
+def test_with_a_policy_of_a_shared_total_only_who_is_in_range_speaks_within_its_part(detector: Detector) -> None:
+    scenario = channel()
+    sharing = replace(scenario, channel=replace(scenario.channel, policy="share", total_bytes=150))
+    messages = drive(sharing, detector, budget=None, codec=LateCodec()).messages
+    free = drive(scenario, detector, budget=None, codec=LateCodec()).messages
+    assert {item.sender for item in messages if item.packets} == {"rsu_1"}
+    assert {item.sender for item in free if item.packets} == {"rsu_1", "far"}
+    assert max(item.payload_bytes for item in messages) <= 150
+
+
+def test_a_truck_between_two_antennas_costs_messages_on_a_weak_radio(detector: Detector) -> None:
+    scenario = channel(power_dbm=-15.0, latency_ms=0.0)
+    weak = replace(scenario, channel=replace(scenario.channel, model="sidelink"))
+    truck = thing("truck", replace(state(10.0), length=8.0, width=2.5, height=4.0))
+    outcomes = []
+    for objects in ((), (truck,)):
+        lost = 0
+        for seed in range(12):
+            with ThreadPoolExecutor(1) as pool:
+                team = Cooperation(weak, CodecChoice("late", 2000), seed, detector, LateCodec(), pool)
+                team.capture([sweep("hero", 0.0), sweep("rsu_1", 20.0)], objects, Stopwatch())
+                lost += sum(item.loss is Loss.SIGNAL for item in team.settled(last=True))
+        outcomes.append(lost)
+    assert outcomes[0] < outcomes[1]

@@ -60,6 +60,20 @@ def test_set_overrides_the_scenario() -> None:
     assert options(INTERSECTION, "--set", "link.latency_ms=100").scenarios[0].channel.latency_ms == 100.0
 
 
+def test_a_trace_has_rows_for_every_link_that_the_codec_uses(tmp_path: Path) -> None:
+    trace = tmp_path / "links.csv"
+    trace.write_text("time_s,sender,receiver,latency_ms,loss\n0,*,hero,20,0\n1,*,hero,20,0\n")
+    command = [INTERSECTION, "--set", "link.model=trace", "--set", f"link.trace_file={trace}", "--codec"]
+    assert options(*command, "late").scenarios[0].channel.trace_file == trace
+    with pytest.raises(OptionError, match="no row for the link from 'hero' to 'cav'"):
+        options(*command, "where2comm")
+
+
+def test_a_policy_of_requests_takes_codecs_that_ask_and_the_baselines() -> None:
+    asking = [INTERSECTION, "--set", "link.policy=request", "--codec", "where2comm@2KB", "--codec", "none"]
+    assert options(*asking).scenarios[0].channel.policy == "request"
+
+
 def test_a_screenshot_may_name_its_time() -> None:
     shot = options(INTERSECTION, "--screenshot", "a.png@4.5").screenshot
     assert shot is not None and shot.path == Path("a.png") and shot.time_s == 4.5
@@ -75,6 +89,14 @@ def test_a_screenshot_may_name_its_time() -> None:
         ([INTERSECTION, "--codec", "revqom@-5"], CodecError, "-5"),
         ([INTERSECTION, "--codec", "oracle@200"], CodecError, "oracle"),
         ([INTERSECTION, "--set", "link.latency=1"], ScenarioError, "latency_ms"),
+        (
+            [INTERSECTION, "--set", "link.model=gilbet"],
+            OptionError,
+            "intersection.xml: <channel> there is no link model",
+        ),
+        ([INTERSECTION, "--set", "link.model=gilbert", "--set", "link.loss=1"], OptionError, "lower loss"),
+        ([INTERSECTION, "--set", "link.policy=request", "--codec", "late"], OptionError, "where2comm"),
+        ([INTERSECTION, "--set", "link.model=trace"], OptionError, "trace_file"),
         ([INTERSECTION, "--checkpoint", "nothing"], OptionError, "there are:"),
         ([INTERSECTION, "--jobs", "0"], OptionError, "--jobs 0"),
         ([INTERSECTION, "--jobs", "2", "--view"], OptionError, "--view"),

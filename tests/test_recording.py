@@ -18,6 +18,7 @@ from carla_cp.types import (
     EpisodeEnd,
     LaneLight,
     LightState,
+    Loss,
     ObjectClass,
     Outcome,
     Perceived,
@@ -49,8 +50,13 @@ SCORES = st.integers(0, 3).flatmap(lambda n: arrays(np.float64, (n,), elements=N
 LABELS = st.integers(0, 3).flatmap(lambda n: arrays(np.int64, (n,), elements=st.integers(0, 2)))
 PERCEIVED = st.builds(Perceived, COUNT, POSES, st.builds(Detections, BOXES, SCORES, LABELS), BOXES, LABELS)
 AGENTS = NAME.map(AgentName)
-TRANSMISSIONS = st.builds(
-    Transmission, AGENTS, AGENTS, COUNT, COUNT, st.none() | COUNT, COUNT, COUNT, COUNT, st.sampled_from(Outcome)
+LOSSES = st.just((0, None)) | st.tuples(st.integers(1, 9), st.sampled_from(Loss))
+TRANSMISSIONS = LOSSES.flatmap(
+    lambda lost: st.builds(
+        Transmission,
+        *(AGENTS, AGENTS, COUNT, COUNT, st.none() | COUNT, COUNT, COUNT, COUNT, st.sampled_from(Outcome)),
+        *map(st.just, lost),
+    )
 )
 OBJECTS = st.builds(TruthObject, COUNT, NAME, NAME, st.none() | LABEL, STATES, st.tuples(*[NUMBER] * 7), COUNT)
 COLLISIONS = st.builds(Collision, NAME, COUNT, NUMBER)

@@ -1,21 +1,17 @@
-"""The radio link: what becomes of each message, packet by packet, in integer microseconds of simulated time.
-
-Model `fixed`: a latency and a uniform jitter per message, Bernoulli loss per packet, one queue per sender in front of
-its radio. Every draw is keyed by (seed, what, sender, receiver, sequence), so that no agent changes another's luck.
-Left out: interference, fading, bursts of losses and contention between senders.
-"""
+"""The radio link: what becomes of each message, packet by packet, in integer microseconds of simulated time."""
 
 from __future__ import annotations
 
 import heapq
-import math
-import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
+import networkx as nx
 
-from carla_cp.link.packets import HEADER_BYTES, packet_count, reassemble, split
-from carla_cp.types import AgentName, ChannelSpec, Message, Outcome, Transmission
+from carla_cp.link import open_model
+from carla_cp.link.base import Flight, Sent
+from carla_cp.link.packets import reassemble, split
+from carla_cp.types import ChannelSpec, Loss, Message, Outcome, Surroundings, Transmission
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,34 +23,33 @@ class Delivery:
 
 
 class Link:
-    """Carries messages between agents and sees nothing but their bytes."""
+    """Carries messages between agents and sees nothing but their bytes; `LINKS[channel.model]` says what is lost."""
 
     def __init__(self, channel: ChannelSpec, seed: int) -> None:
-        if channel.model != "fixed":
-            raise ValueError(f'channel model "{channel.model}" is unknown: use "fixed"')
+        """Raises LinkError for a channel that cannot be."""
         if seed < 0:
             raise ValueError(f"seed {seed} must not be negative")
-        self._channel = channel
-        self._seed = seed
-        self._radio_free_us: dict[AgentName, int] = {}
+        self._mtu_bytes = channel.mtu_bytes
+        self._model = open_model(channel, seed)
         self._queue: list[tuple[int, int, Delivery]] = []  # by the time it settles, then by the order of sending
         self._sent = 0
 
-    def send(self, message: Message, heard: bool) -> None:
-        """Hand a message over at `message.time_us`; an empty payload means that the sender had nothing that fits.
+    def send(self, messages: Sequence[Message], graph: nx.Graph, around: Surroundings) -> None:
+        """Hand messages over, each at its `time_us`; an empty one means that its sender had nothing that fits.
 
-        `heard` says whether the receiver is in range (`link.graph`); if not, every packet is lost.
+        Where `graph` has no edge between sender and receiver, every packet is lost.
         """
-        packets = split(message.parts, self._channel.mtu_bytes, message.sender, message.sequence)
-        if not packets:
-            self._push(message.time_us, Delivery(None, _log(message, packets, None, Outcome.EMPTY)))
-            return
-        settled_us = self._arrival_us(message, sum(map(len, packets)))
-        payload = reassemble(self._survivors(message, packets) if heard else [])
-        if payload is None:
-            self._push(settled_us, Delivery(None, _log(message, packets, None, Outcome.LOST)))
-        else:
-            self._push(settled_us, Delivery(payload, _log(message, packets, settled_us, Outcome.DELIVERED)))
+        packets = [split(item.parts, self._mtu_bytes, item.sender, item.sequence) for item in messages]
+        said = [Sent(item, tuple(map(len, parts))) for item, parts in zip(messages, packets, strict=True) if parts]
+        flights = iter(self._model.carry(said, around))
+        for message, parts in zip(messages, packets, strict=True):
+            if not parts:
+                self._push(message.time_us, Delivery(None, _log(message, [], None, Outcome.EMPTY)))
+                continue
+            flight = next(flights)
+            if not graph.has_edge(message.sender, message.receiver):
+                flight = Flight(flight.settled_us, (Loss.RANGE,) * len(parts))
+            self._settle(message, parts, flight)
 
     def receive(self, now_us: int) -> tuple[Delivery, ...]:
         """Everything that settled up to now and was not yet reported, in order of time; a loss settles when the
@@ -69,48 +64,26 @@ class Link:
         """What has not settled yet, in order of time."""
         return tuple(delivery for _, _, delivery in sorted(self._queue, key=lambda entry: entry[:2]))
 
+    def _settle(self, message: Message, packets: list[bytes], flight: Flight) -> None:
+        arrived = [packet for packet, loss in zip(packets, flight.losses, strict=True) if loss is None]
+        payload = reassemble(arrived)
+        outcome = Outcome.LOST if payload is None else Outcome.DELIVERED
+        arrived_us = None if payload is None else flight.settled_us
+        self._push(flight.settled_us, Delivery(payload, _log(message, packets, arrived_us, outcome, flight.losses)))
+
     def _push(self, settled_us: int, delivery: Delivery) -> None:
         heapq.heappush(self._queue, (settled_us, self._sent, delivery))
         self._sent += 1
 
-    def _arrival_us(self, message: Message, bytes_on_air: int) -> int:
-        start_us = message.time_us
-        if self._channel.bandwidth_mbps > 0:
-            start_us = max(start_us, self._radio_free_us.get(message.sender, 0))
-            start_us += math.ceil(bytes_on_air * 8 / self._channel.bandwidth_mbps)  # bits per Mbit/s are microseconds
-            self._radio_free_us[message.sender] = start_us
-        jitter_us = self._channel.jitter_ms * 1000.0 * self._generator("jitter", message).uniform(-1.0, 1.0)
-        return start_us + max(0, round(self._channel.latency_ms * 1000.0 + jitter_us))
 
-    def _survivors(self, message: Message, packets: list[bytes]) -> list[bytes]:
-        draws = self._generator("loss", message).random(len(packets))
-        return [packet for packet, draw in zip(packets, draws, strict=True) if draw >= self._channel.loss]
-
-    def _generator(self, what: str, message: Message) -> np.random.Generator:
-        who = zlib.crc32(message.sender.encode()), zlib.crc32(message.receiver.encode())
-        return np.random.default_rng([self._seed, zlib.crc32(what.encode()), *who, message.sequence])
-
-
-def airtime_ms(payload_bytes: int, mbps: float, mtu_bytes: int = 1400) -> float:
-    """How long IEEE 802.11p occupies a 10 MHz channel to send a payload in packets, headers included, at a bit rate.
-
-    40 us of preamble and signal field per packet, then symbols of 8 us, each of 8 * mbps bits, for 16 service and
-    6 tail bits and the packet (IEEE 802.11-2020, 17.4.3). Spaces between frames and back-off are left out.
-    """
-    if mbps <= 0:
-        raise ValueError(f"a bit rate of {mbps} Mbit/s is not positive")
-    count = packet_count(payload_bytes, mtu_bytes)
-    if count == 0:
-        return 0.0
-    last = payload_bytes - (count - 1) * (mtu_bytes - HEADER_BYTES) + HEADER_BYTES
-    return ((count - 1) * _frame_us(mtu_bytes, mbps) + _frame_us(last, mbps)) / 1000.0
-
-
-def _frame_us(frame_bytes: int, mbps: float) -> int:
-    return 40 + 8 * math.ceil((22 + 8 * frame_bytes) / (8 * mbps))
-
-
-def _log(message: Message, packets: list[bytes], arrived_us: int | None, outcome: Outcome) -> Transmission:
+def _log(
+    message: Message,
+    packets: Sequence[bytes],
+    arrived_us: int | None,
+    outcome: Outcome,
+    losses: Sequence[Loss | None] = (),
+) -> Transmission:
+    causes = [loss for loss in losses if loss is not None]
     return Transmission(
         sender=message.sender,
         receiver=message.receiver,
@@ -121,4 +94,6 @@ def _log(message: Message, packets: list[bytes], arrived_us: int | None, outcome
         packets=len(packets),
         bytes_on_air=sum(map(len, packets)),
         outcome=outcome,
+        packets_lost=len(causes),
+        loss=causes[0] if causes else None,
     )

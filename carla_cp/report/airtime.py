@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from carla_cp.link.channel import airtime_ms
+from carla_cp.link.airtime import airtime_ms
 from carla_cp.link.packets import packet_count
 from carla_cp.metrics.summary import EpisodeSummary
 

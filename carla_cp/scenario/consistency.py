@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lxml import etree
 
+from carla_cp.scenario.channel import check_trace_file
 from carla_cp.scenario.errors import ScenarioError, near
 
 
@@ -21,6 +22,8 @@ def check_consistency(scenario: etree._Element, path: Path) -> None:
     _check_motion(scenario, path)
     _check_lidars(scenario, path)
     _check_map(scenario, path)
+    for channel in scenario.iterfind("v2x/channel"):
+        check_trace_file(channel, path.parent, f"{path}:{channel.sourceline}")
 
 
 def _fail(path: Path, element: etree._Element, text: str) -> None:

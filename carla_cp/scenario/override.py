@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from decimal import Decimal
+from pathlib import Path
 
 from lxml import etree
 
+from carla_cp.scenario.channel import channel_from, check_trace_file, element_from
 from carla_cp.scenario.errors import ScenarioError, near
-from carla_cp.scenario.read import channel_from
 from carla_cp.scenario.schema import check
 from carla_cp.types import ChannelSpec, Scenario
 
@@ -48,19 +48,8 @@ def _seed(value: str, where: str) -> int:
 
 def _channel(channel: ChannelSpec, field: str, value: str, where: str) -> ChannelSpec:
     """The channel as its XML would say it, with one attribute replaced."""
-    element = etree.Element("channel")
-    element.set("model", channel.model)
-    element.set("range_m", _decimal(channel.range_m))
-    element.set("latency_ms", _decimal(channel.latency_ms))
-    element.set("jitter_ms", _decimal(channel.jitter_ms))
-    element.set("loss", _decimal(channel.loss))
-    element.set("bandwidth_mbps", _decimal(channel.bandwidth_mbps))
-    element.set("mtu_bytes", str(channel.mtu_bytes))
+    element = element_from(channel)
     element.set(field, value)
     check(element, where)
-    return channel_from(element)
-
-
-def _decimal(value: float) -> str:
-    """The number without an exponent, which the schema's decimals do not have."""
-    return format(Decimal(repr(value)), "f")
+    check_trace_file(element, Path(), where)
+    return channel_from(element, Path())

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from lxml import etree
 
+from carla_cp.scenario.channel import channel_from
 from carla_cp.scenario.consistency import check_consistency
 from carla_cp.scenario.errors import ScenarioError
 from carla_cp.scenario.schema import read_tree
 from carla_cp.types import (
     ActorSpec,
     Arrival,
-    ChannelSpec,
     ConnectedVehicleSpec,
     Draw,
     HazardSpec,
@@ -55,22 +55,8 @@ def load_scenario(path: Path) -> Scenario:
         rsus=tuple(_rsu(item) for item in v2x.iterfind("rsu")),
         signals=tuple(_signal(item) for item in v2x.iterfind("signal")),
         hazards=tuple(_hazard(item) for item in element.iterfind("hazards/hazard")),
-        channel=ChannelSpec() if channel is None else channel_from(channel),
+        channel=channel_from(etree.Element("channel") if channel is None else channel, path.parent),
         seed=int(str(v2x.get("seed"))),
-    )
-
-
-def channel_from(element: etree._Element) -> ChannelSpec:
-    """The channel of a valid `<channel>`; attributes bear the names of the fields."""
-    default = ChannelSpec()
-    return ChannelSpec(
-        model=str(element.get("model", default.model)),
-        range_m=_number(element, "range_m", default.range_m),
-        latency_ms=_number(element, "latency_ms", default.latency_ms),
-        jitter_ms=_number(element, "jitter_ms", default.jitter_ms),
-        loss=_number(element, "loss", default.loss),
-        bandwidth_mbps=_number(element, "bandwidth_mbps", default.bandwidth_mbps),
-        mtu_bytes=_whole(element, "mtu_bytes", default.mtu_bytes),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from carla_cp.server import handlers, light_handlers, wire
+from carla_cp.server import handlers, light_handlers, town_handlers, wire
 from carla_cp.server.batch import apply_batch
 from carla_cp.server.simulation import Simulation
 from carla_cp.server.wire import Raw
@@ -92,7 +92,7 @@ TABLE: dict[str, Function] = {
     "query_lights_state": _value(1, _empty),
     "update_lights_state": _void(3, _ignored),
     "get_environment_objects": _value(1, _empty),
-    "get_all_level_BBs": _value(1, _empty),
+    "get_all_level_BBs": _value(1, town_handlers.level_boxes),
     "get_names_of_all_objects": _value(0, _empty),
     "draw_debug_shape": _void(1, _ignored),
     "clear_debug_shape": _void(0, _ignored),

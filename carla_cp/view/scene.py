@@ -55,7 +55,8 @@ def message_text(item: Transmission) -> str:
         return "nothing fits"
     delay = "" if item.arrived_us is None else f" · {(item.arrived_us - item.sent_us) / 1000:.0f} ms"
     size = f"{item.payload_bytes:,} B".replace(",", " ")
-    return size + delay + ("" if item.outcome is Outcome.DELIVERED else f" · {item.outcome.value}")
+    cause = "" if item.loss is None else f", {item.packets_lost} packets by {item.loss.value.replace('_', ' ')}"
+    return size + delay + ("" if item.outcome is Outcome.DELIVERED else f" · {item.outcome.value}") + cause
 
 
 def _draw_rings(canvas: Canvas, camera: Camera) -> None:

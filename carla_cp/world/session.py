@@ -26,6 +26,7 @@ from carla_cp.types import (
     Collision,
     Command,
     Control,
+    FloatArray,
     LidarSpec,
     LightState,
     ObjectClass,
@@ -304,6 +305,19 @@ class World:
     def ego_object(self) -> TruthObject:
         """The ego as the others would list it."""
         return self._object(self._bodies[self._ego])
+
+    def buildings(self) -> FloatArray:
+        """Boxes (N, 7) of the map's buildings; roof edges and what is not upright are as a box around them."""
+        boxes = self._loaded.get_level_bbs(carla.CityObjectLabel.Buildings)
+        rows = [
+            (
+                *(box.location.x, box.location.y, box.location.z),
+                *(2 * box.extent.x, 2 * box.extent.y, 2 * box.extent.z),
+                math.radians(box.rotation.yaw),
+            )
+            for box in boxes
+        ]
+        return np.array(rows).reshape(-1, 7)
 
     def _object(self, body: _Body) -> TruthObject:
         state = self._state(body)

@@ -30,12 +30,32 @@ BASE = ChannelSpec(latency_ms=30.0, loss=0.02)  # the small scenario's
         ("link.loss=1.0", replace(BASE, loss=1.0)),
         ("link.bandwidth_mbps=6", replace(BASE, bandwidth_mbps=6.0)),
         ("link.mtu_bytes=500", replace(BASE, mtu_bytes=500)),
+        ("link.model=gilbert", replace(BASE, model="gilbert")),
+        ("link.half_duplex=true", replace(BASE, half_duplex=True)),
+        ("link.queue_ms=12.5", replace(BASE, queue_ms=12.5)),
+        ("link.policy=nearest", replace(BASE, policy="nearest")),
+        ("link.senders=2", replace(BASE, senders=2)),
+        ("link.total_bytes=900", replace(BASE, total_bytes=900)),
+        ("link.burst_packets=7.5", replace(BASE, burst_packets=7.5)),
+        ("link.good_loss=0.01", replace(BASE, good_loss=0.01)),
+        ("link.bad_loss=0.9", replace(BASE, bad_loss=0.9)),
+        ("link.environment=highway", replace(BASE, environment="highway")),
+        ("link.power_dbm=-3", replace(BASE, power_dbm=-3.0)),
     ],
 )
 def test_every_field_of_the_link_can_be_set_and_nothing_else_changes(
     small: Scenario, setting: str, expected: ChannelSpec
 ) -> None:
     assert override(small, setting) == replace(small, channel=expected)
+
+
+def test_a_trace_of_the_command_line_lies_where_it_says_and_survives_another_setting(
+    small: Scenario, tmp_path: Path
+) -> None:
+    trace = tmp_path / "links.csv"
+    trace.write_text("")
+    changed = override(override(small, f"link.trace_file={trace}"), "link.model=trace")
+    assert changed.channel == replace(BASE, model="trace", trace_file=trace)
 
 
 def test_timeout_and_seed_can_be_set(small: Scenario) -> None:
@@ -63,7 +83,16 @@ def test_settings_add_up_and_tiny_numbers_survive(small: Scenario) -> None:
         ("link.latency_ms=abc", ["'abc'"]),
         ("link.mtu_bytes=1.5", ["'1.5'"]),
         ("link.mtu_bytes=1", ["'1'", "64"]),
-        ("link.model=magic", ["'magic'", "fixed"]),
+        ("link.model=a b", ["'a b'"]),
+        ("link.policy=gossip", ["'gossip'", "nearest"]),
+        ("link.senders=0", ["'0'"]),
+        ("link.total_bytes=-5", ["'-5'"]),
+        ("link.burst_packets=0", ["'0'"]),
+        ("link.bad_loss=2", ["'2'"]),
+        ("link.half_duplex=maybe", ["'maybe'"]),
+        ("link.environment=moon", ["'moon'", "urban"]),
+        ("link.power_dbm=99", ["'99'"]),
+        ("link.trace_file=gone.csv", ["'gone.csv'"]),
         ("timeout_s=0", ["'0'"]),
         ("timeout_s=inf", ["'inf'"]),
         ("seed=-1", ["'-1'"]),

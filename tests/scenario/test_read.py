@@ -10,7 +10,7 @@ import carla
 import pytest
 
 from carla_cp.scenario import ScenarioError, load_scenario
-from carla_cp.types import Arrival, Draw, LightState, Pose, Scenario, TriggerSpec
+from carla_cp.types import Arrival, ChannelSpec, Draw, LightState, Pose, Scenario, TriggerSpec
 from tests.scenario.conftest import SCENARIOS, Edit
 
 
@@ -51,6 +51,29 @@ def test_sensors_and_channel_take_their_defaults_where_the_file_is_silent(write:
     assert (scenario.channel.latency_ms, scenario.channel.loss, scenario.channel.jitter_ms) == (30.0, 0.02, 5.0)
 
 
+def test_a_channel_says_all_that_its_model_reads(write: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "links.csv").write_text("")
+    whole = (
+        'model="trace" half_duplex="1" queue_ms="30" policy="share" senders="2" total_bytes="4000" burst_packets="2.5" '
+        'good_loss="0.1" bad_loss="0.6" environment="highway" power_dbm="20" trace_file="links.csv"'
+    )
+    assert load_scenario(write(('loss="0.02"', whole))).channel == ChannelSpec(
+        model="trace",
+        latency_ms=30.0,
+        half_duplex=True,
+        queue_ms=30.0,
+        policy="share",
+        senders=2,
+        total_bytes=4000,
+        burst_packets=2.5,
+        good_loss=0.1,
+        bad_loss=0.6,
+        environment="highway",
+        power_dbm=20.0,
+        trace_file=tmp_path / "links.csv",
+    )
+
+
 @pytest.mark.parametrize(
     ("edit", "line", "words"),
     [
@@ -60,6 +83,8 @@ def test_sensors_and_channel_take_their_defaults_where_the_file_is_silent(write:
         (('value="15"', 'value="NaN"'), 11, ["<timeout value>", "'NaN'"]),
         (('x="50" y="-60"', 'x="INF" y="-60"'), 5, ["<other_actor x>", "'INF'"]),
         (('loss="0.02"', 'loss="1.5"'), 33, ["<channel loss>", "'1.5'"]),
+        (('loss="0.02"', 'policy="gossip"'), 33, ["<channel policy>", "'gossip'", "nearest"]),
+        (('loss="0.02"', 'trace_file="gone.csv"'), 33, ["<channel>", "'gone.csv'", "beside the scenario"]),
         (('model="vehicle.audi.tt"', 'model="audi"'), 5, ["<other_actor model>", "'audi'"]),
         ((' yaw="90" speed="8"', ' speed="8"'), 5, ["<other_actor>", "'yaw'", "add"]),
         (('<timeout value="15"/>', ""), 12, ["behaviors", "timeout"]),

@@ -317,3 +317,12 @@ def test_the_same_script_gives_the_same_snapshots_and_clouds(crossing_port: int)
         stage.close()
     assert runs[0] == runs[1]
     assert len(set(runs[0])) > 300
+
+
+def test_the_town_s_buildings_are_boxes_that_the_lidar_would_meet(stage: Stage) -> None:
+    houses = stage.world.get_level_bbs(carla.CityObjectLabel.Buildings)
+    assert len(houses) > 10
+    assert all(min(box.extent.x, box.extent.y) > 1.0 and box.extent.z > 1.5 for box in houses)
+    assert any(abs(box.rotation.yaw) > 1.0 for box in houses)
+    assert len(stage.world.get_level_bbs()) == len(houses)
+    assert stage.world.get_level_bbs(carla.CityObjectLabel.Poles) == []

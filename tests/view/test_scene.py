@@ -8,7 +8,7 @@ import numpy as np
 import pygame
 import pytest
 
-from carla_cp.types import AgentName, Outcome, Pose, Sweep
+from carla_cp.types import AgentName, Loss, Outcome, Pose, Sweep
 from carla_cp.view import theme
 from carla_cp.view.camera import Camera
 from carla_cp.view.canvas import Canvas
@@ -80,6 +80,8 @@ def test_a_link_is_drawn_from_a_known_sender_and_left_out_for_an_unknown_one() -
 def test_a_lost_message_is_told_from_one_that_came() -> None:
     assert message_text(transmission("a", 0, 1934)) == "1 934 B · 20 ms"
     assert message_text(transmission("a", 0, 1934, Outcome.LOST)) == "1 934 B · lost"
+    burnt = dataclasses.replace(transmission("a", 0, 1934, Outcome.LOST), packets_lost=2, loss=Loss.HALF_DUPLEX)
+    assert message_text(burnt) == "1 934 B · lost, 2 packets by half duplex"
     assert message_text(transmission("a", 0, 1934, Outcome.LATE)) == "1 934 B · 20 ms · late"
     assert message_text(transmission("a", 0, 0, Outcome.EMPTY)) == "nothing fits"
 
