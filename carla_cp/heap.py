@@ -1,4 +1,4 @@
-"""The C library's heap, asked to keep what is freed."""
+"""The C library's heap, asked to keep what is freed, or to hand it back."""
 
 from __future__ import annotations
 
@@ -21,3 +21,13 @@ def keep_freed_memory() -> None:
         mallopt(_MMAP_MAX, 0)
         mallopt(_TRIM_THRESHOLD, 1024 * _MIB)
         mallopt(_TOP_PAD, 64 * _MIB)
+
+
+def hand_back_freed_memory() -> None:
+    """Hands all that is freed back to the system; where the C library is not glibc, changes nothing.
+
+    Messages of all sizes, made and let go by turns, leave the heap full of holes: without this an evaluation grew by
+    20 MB a frame, of which it used nothing.
+    """
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)

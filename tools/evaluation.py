@@ -20,6 +20,7 @@ from evaluation_messages import Exchange, Said, believing, on_the_wire
 from evaluation_parts import FEATURES, THRESHOLDS, Equipment, Job, Outcome, Row, Seen, Tally
 
 from carla_cp.datasets import DatasetError, SceneSource
+from carla_cp.heap import hand_back_freed_memory
 from carla_cp.lifeline import end_with_parent
 from carla_cp.metrics.detection import Matches, frames_of, match
 from carla_cp.perception.detector import Detector, Received
@@ -129,6 +130,7 @@ def run_job(job: Job) -> Outcome:
         outcome.numbers.append(index)
         outcome.agents.append(len(run.members))
         outcome.noticed.update(note.reason for note in past[0].notes)
+    hand_back_freed_memory()
     return outcome
 
 
