@@ -28,7 +28,7 @@ class Claim:
 
 
 def claims(result: dict[str, Any]) -> list[str]:
-    """The section of a joined result."""
+    """The section of a joined result; nothing where no claim was measured."""
     curves = curves_of(result)
     found = [
         _near(
@@ -53,6 +53,8 @@ def claims(result: dict[str, Any]) -> list[str]:
         ),
         *_charged(curves),
     ]
+    if all(claim.holds is None for claim in found):
+        return []
     lines = ["## What the papers claim", "", "| claim | paper | ours | holds here | why |", "|---|---|---|---|---|"]
     verdicts = {True: "yes", False: "no", None: "-"}
     lines += [f"| {c.claim} | {c.paper} | {c.ours} | {verdicts[c.holds]} | {c.why} |" for c in found]

@@ -30,10 +30,12 @@ class CurveError(ValueError):
 
 
 def write_curve(results: Sequence[dict[str, Any]], path: Path) -> None:
-    """The table, and the picture beside it under the same name. Raises CurveError."""
-    result = one_of(results)
-    draw_curve(result, path.with_suffix(".png"))
-    write_whole(path, table(result, path.with_suffix(".png").name))
+    """The table, and where there is a curve its picture beside it under the same name. Raises CurveError."""
+    result, picture = one_of(results), path.with_suffix(".png")
+    curved = any(len(curve.budgeted) > 1 for curve in curves_of(result))
+    if curved:
+        draw_curve(result, picture)
+    write_whole(path, table(result, picture.name if curved else ""))
 
 
 def one_of(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -51,7 +53,7 @@ def one_of(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def table(result: dict[str, Any], picture: str) -> str:
-    """RATE.md of a joined result."""
+    """RATE.md of a joined result; `picture` is the name of its picture, or nothing."""
     curves = curves_of(result)
     parts = [
         "# AP against bytes",
@@ -62,8 +64,7 @@ def table(result: dict[str, Any], picture: str) -> str:
         *_requests(result),
         "",
         *_too_few(result),
-        f"![AP against mean bytes per message]({picture})",
-        "",
+        *([f"![AP against mean bytes per message]({picture})", ""] if picture else []),
         *_points(curves),
         *_near_raw(curves, noises_of(result)),
         *_noise(curves, noises_of(result)),

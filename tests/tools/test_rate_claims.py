@@ -19,6 +19,10 @@ def test_what_was_not_measured_is_said() -> None:
     assert len(lines_with(text, "not measured")) == 5
 
 
+def test_without_any_of_them_there_is_no_section() -> None:
+    assert rate_claims.claims(result(row("none@max", 0.5))) == []
+
+
 def test_a_claim_about_accuracy_holds_within_its_margin_and_says_what_it_lacks() -> None:
     rows = [row("infocom:paper@max", 0.9, to_raw=value) for value in (-0.009, -0.035)]
     held, missed = (lines_with(rate_claims.claims(result(one)), "InfoCom is within")[0] for one in rows)

@@ -77,3 +77,9 @@ def test_the_command_writes_table_and_picture_or_one_line(
     monkeypatch.setattr(sys, "argv", ["rate_curve.py", str(tmp_path / "a.json"), "--out", str(tmp_path / "RATE.md")])
     rate_curve.main()
     assert (tmp_path / "RATE.md").is_file() and (tmp_path / "RATE.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_points_of_one_budget_make_a_table_without_a_picture(tmp_path: Path) -> None:
+    rate_curve.write_curve([result(row("none@max", 0.5), row("raw@2000", 0.8))], tmp_path / "LOSS.md")
+    assert "AP against mean bytes" not in (tmp_path / "LOSS.md").read_text()
+    assert not (tmp_path / "LOSS.png").exists()
