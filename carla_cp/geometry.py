@@ -188,14 +188,16 @@ def _near_boxes(world_from: FloatArray, points: PointArray, boxes: FloatArray) -
 def rotated_iou(first: FloatArray, second: FloatArray) -> FloatArray:
     """IoU seen from above of every pair of boxes: (N, 7) and (M, 7) give (N, M).
 
-    Sutherland-Hodgman clipping, vectorised over the pairs whose circumscribed circles touch.
+    Sutherland-Hodgman clipping, vectorised over the pairs whose circumscribed circles touch. A box whose length or
+    width is not above 0 has no area and shares none.
     """
     result = np.zeros((len(first), len(second)))
     if not len(first) or not len(second):
         return result
     radius = np.hypot(first[:, 3], first[:, 4])[:, None] + np.hypot(second[:, 3], second[:, 4])[None]
     distance = np.hypot(first[:, None, 0] - second[None, :, 0], first[:, None, 1] - second[None, :, 1])
-    rows, columns = np.nonzero(distance <= radius / 2)
+    solid = (first[:, 3:5] > 0).all(axis=1)[:, None] & (second[:, 3:5] > 0).all(axis=1)[None]
+    rows, columns = np.nonzero(solid & (distance <= radius / 2))
     if not len(rows):
         return result
     # Coordinates relative to one of the two keep the precision that large map coordinates would cost.

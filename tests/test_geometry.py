@@ -85,6 +85,14 @@ def test_a_box_overlaps_itself_fully_and_its_neighbour_not_at_all() -> None:
     assert rotated_iou(box, np.zeros((0, 7))).shape == (1, 0)
 
 
+def test_a_box_without_area_overlaps_nothing() -> None:
+    point, line = np.zeros((1, 7)), np.array([[0.0, 0.0, 0.0, 0.0, 2.0, 1.0, 0.3]])
+    turned_in = np.array([[0.0, 0.0, 0.0, -1.0, 2.0, 1.0, 0.0]])
+    box = np.array([[0.02, 0.08, 0.0, 0.07, 0.15, 1.0, 0.2]])
+    for empty in (point, line, turned_in):
+        assert rotated_iou(box, empty)[0, 0] == rotated_iou(empty, box)[0, 0] == rotated_iou(empty, empty)[0, 0] == 0.0
+
+
 @settings(deadline=None, max_examples=25)
 @given(st.integers(0, 2**32 - 1))
 def test_nms_equals_a_plain_loop(seed: int) -> None:
