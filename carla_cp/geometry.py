@@ -196,7 +196,7 @@ def rotated_iou(first: FloatArray, second: FloatArray) -> FloatArray:
         return result
     radius = np.hypot(first[:, 3], first[:, 4])[:, None] + np.hypot(second[:, 3], second[:, 4])[None]
     distance = np.hypot(first[:, None, 0] - second[None, :, 0], first[:, None, 1] - second[None, :, 1])
-    solid = (first[:, 3:5] > 0).all(axis=1)[:, None] & (second[:, 3:5] > 0).all(axis=1)[None]
+    solid = np.outer(first[:, 3:5].min(axis=1) > 0, second[:, 3:5].min(axis=1) > 0)
     rows, columns = np.nonzero(solid & (distance <= radius / 2))
     if not len(rows):
         return result
