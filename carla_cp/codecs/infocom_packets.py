@@ -173,7 +173,7 @@ def _read_floats(tables: InfocomTables, body: bytes, shape: tuple[int, int]) -> 
     if len(body) != 1 + 4 * len(tables.latent.means):
         raise PayloadError(f"{len(body) - 1} bytes are not {len(tables.latent.means)} floats")
     latent = np.frombuffer(body, "<f4", offset=1).astype(np.float32)
-    if not np.abs(latent).max() <= _MOST:
+    if not np.isfinite(latent).all() or np.abs(latent).max() > _MOST:
         raise PayloadError("the latent lies beyond anything that is sent")
     none = np.zeros((1 + len(tables.pillars.content), 0), np.int64)
     return InfocomSymbols(latent, np.zeros(shape, bool), none)

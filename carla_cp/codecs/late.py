@@ -108,6 +108,8 @@ def _paper_boxes(body: bytes) -> Detections:
     if not body or len(body) % _PAPER.itemsize or len(body) > MAX_BOXES * _PAPER.itemsize:
         raise PayloadError(f"{len(body)} bytes are no list of boxes")
     rows = np.frombuffer(body, _PAPER)
+    if not np.isfinite(rows["numbers"]).all():  # before any cast: one of a signalling NaN warns
+        raise PayloadError("a box holds something that is no number")
     numbers, labels = rows["numbers"].astype(np.float64), rows["label"].astype(np.int64)
     if not (np.abs(numbers) < _MOST).all() or labels.max() >= len(ObjectClass) or numbers[:, 3:6].min() <= 0:
         raise PayloadError("a box is of no class, has no extent or lies out of reach")

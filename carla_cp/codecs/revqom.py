@@ -48,6 +48,7 @@ POWER = 1.0  # of usefulness, that a cell's worth goes by
 _CELL_BITS = 2.5  # position and depth of a cell, about
 _SOME_CELLS = 1000  # that a budget chooses among, and one more for every three bytes
 _TRIES = 5
+_CELLS_PER_BYTE = 32  # that a message of every cell has at the most
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +193,7 @@ class RevqomCodec(Codec[RevqomSymbols]):
 
     def _whole_or_some(self, latent: Tensor, useful: Tensor, indices: Tensor, room: Room) -> list[bytes]:
         """Every cell and stage where they fit, otherwise the best choice that does."""
-        if room.total is None or len(latent) <= 4 * room.total:  # a cell costs two bits at the least
+        if room.total is None or len(latent) <= _CELLS_PER_BYTE * room.total:
             found = indices.cpu().numpy()
             bits = self.tables().bits[np.arange(len(found))[:, None], found].sum(0)
             bodies = even_stretches(bits / 8, room.packet - HEADER_BYTES, partial(self.packets.whole, found))
@@ -228,6 +229,8 @@ class RevqomCodec(Codec[RevqomSymbols]):
             if not bodies or 0 <= room.total - size <= max(8, room.total // 100):
                 break
             pairs = ((choice.low, choice.high),)
+            if size > room.total and (choice.depths == choice.high).all():
+                aim = float(bits[choice.high - 1].sum())  # all was affordable, and would be again with a little less
             aim *= (room.total - HEADER_BYTES - 3) / (size - HEADER_BYTES)
         return best
 

@@ -123,3 +123,12 @@ def test_the_papers_boxes_are_checked(at: int, value: int) -> None:
     body[at - 1] = 0xFF
     with pytest.raises(PayloadError):
         codec.read(bytes(body))
+
+
+def test_numbers_that_are_none_are_refused_in_silence() -> None:
+    codec = paper()
+    body = bytearray(codec.encode(fake_view(objects=1), None)[40:])
+    for signalling in (0x7F800001, 0xFFA00000):
+        body[8:12] = signalling.to_bytes(4, "little")
+        with pytest.raises(PayloadError, match="no number"):
+            codec.read(bytes(body))

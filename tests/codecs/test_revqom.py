@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from carla_cp.codecs import load_codec
 from carla_cp.codecs.base import PACKET_BYTES
 from carla_cp.codecs.bitstream import HEADER_BYTES, cut
 from carla_cp.codecs.ranking import usefulness
@@ -16,6 +18,8 @@ from carla_cp.codecs.revqom import RevqomCodec
 from carla_cp.perception.presets import SECOND_MINI
 from carla_cp.types import Shared
 from tests.codecs.fake import FakeView, fake_view
+
+TRAINED = Path(__file__).resolve().parents[2] / "checkpoints" / "mini"
 
 CELLS = 128 * 128
 
@@ -74,6 +78,21 @@ def test_more_budget_buys_more_stages() -> None:
     view, coder = fake_view(), codec()
     stages = [int(depths_of(coder, coder.encode(view, budget)).sum()) for budget in (150, 300, 1000, 4000)]
     assert stages == sorted(stages) and stages[0] > 0
+
+
+def test_every_cell_goes_at_any_budget_that_has_room_for_them() -> None:
+    view, coder = fake_view(), load_codec("revqom", TRAINED)
+    whole = coder.encode(view, None)
+    assert len(whole) < 128 * 128 / 4  # two bits a cell, and less
+    assert coder.encode(view, len(whole)) == whole
+    assert 0 < len(coder.encode(view, len(whole) - 1)) < len(whole)
+
+
+def test_cells_that_cost_more_than_they_were_taken_for_still_fit() -> None:
+    view, coder = fake_view(), codec()
+    coder.stage_bits.fill_(0.01)
+    for budget in (300, 1000, 4000):
+        assert budget / 2 < len(coder.encode(view, budget)) <= budget
 
 
 def test_a_lost_packet_costs_its_cells_only() -> None:
