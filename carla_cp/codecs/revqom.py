@@ -229,8 +229,9 @@ class RevqomCodec(Codec[RevqomSymbols]):
             if not bodies or 0 <= room.total - size <= max(8, room.total // 100):
                 break
             pairs = ((choice.low, choice.high),)
-            if size > room.total and (choice.depths == choice.high).all():
-                aim = float(bits[choice.high - 1].sum())  # all was affordable, and would be again with a little less
+            if size > room.total and (choice.depths > 0).all():
+                # Every cell was affordable, and would be again with a little less than the aim.
+                aim = min(aim, float(bits[choice.depths - 1, np.arange(len(cells))].sum()))
             aim *= (room.total - HEADER_BYTES - 3) / (size - HEADER_BYTES)
         return best
 
