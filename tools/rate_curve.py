@@ -127,7 +127,14 @@ def _size(value: float | None) -> str:
 def _near_raw(curves: Sequence[Curve], noises: Sequence[str]) -> list[str]:
     """AP@0.7 less that of whole features at the budgets that a radio has room for."""
     heads = [f"{budget:,} B, {_said(noise)}" for noise in noises for budget in NEAR]
-    rows = [
+    rows = []
+    for curve in curves:
+        cells = [change(point(curve, noise, budget), "0.7") for noise in noises for budget in NEAR]
+        if any(cell != "-" for cell in cells):
+            rows.append(f"| {curve.name} | {' | '.join(cells)} | {_within(curve, 0.01)} |")
+    if not rows:
+        return []
+    head = [
         "## AP@0.7 against raw features of 2 MB",
         "",
         "Differences under the same noise; the last column is the smallest budget within 0.01 of raw, without noise.",
@@ -135,11 +142,7 @@ def _near_raw(curves: Sequence[Curve], noises: Sequence[str]) -> list[str]:
         f"| codec | {' | '.join(heads)} | within 0.01 from [B] |",
         "|---" * (len(heads) + 2) + "|",
     ]
-    for curve in curves:
-        cells = [change(point(curve, noise, budget), "0.7") for noise in noises for budget in NEAR]
-        if any(cell != "-" for cell in cells):
-            rows.append(f"| {curve.name} | {' | '.join(cells)} | {_within(curve, 0.01)} |")
-    return [*rows, ""]
+    return [*head, *rows, ""]
 
 
 def _within(curve: Curve, margin: float) -> str:
