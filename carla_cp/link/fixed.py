@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from carla_cp.link.base import Flight, LinkError, LinkModel, Sent, Turns
+from carla_cp.link.base import Flight, LinkError, LinkModel, Sent
 from carla_cp.link.radio import Radios
 from carla_cp.types import ChannelSpec, Loss, Message, Surroundings
 
 
 class FixedLink(LinkModel):
-    """The same for every link at every time."""
+    """The same for every link at every time.
+
+    Draws are keyed by the message's own number, as in the recordings of before there were other models.
+    """
 
     name = "fixed"
 
@@ -22,27 +25,26 @@ class FixedLink(LinkModel):
         super().__init__(channel, seed)
         check_radio(channel)
         self._radios = Radios(channel)
-        self._turns = Turns()
 
     def carry(self, sent: Sequence[Sent], around: Surroundings) -> list[Flight]:
         """Each message after its time on air and its latency; each packet with a draw of its own."""
         flights = []
         for item, packets in zip(sent, self._radios.send(sent), strict=True):
-            message, number = item.message, self._turns.take(item.message)
+            message = item.message
             who = message.sender, message.receiver
-            draws = self.luck.of("loss", who, number).random(len(packets))
+            draws = self.luck.of("loss", who, message.sequence).random(len(packets))
             causes = self._radios.causes(message.receiver, packets)
             losses = tuple(
                 cause or (Loss.CHANCE if draw < self.channel.loss else None)
                 for cause, draw in zip(causes, draws, strict=True)
             )
-            flights.append(Flight(packets[-1].end_us + self._latency_us(message, number), losses))
+            flights.append(Flight(packets[-1].end_us + self._latency_us(message), losses))
         return flights
 
-    def _latency_us(self, message: Message, number: int) -> int:
+    def _latency_us(self, message: Message) -> int:
         who = message.sender, message.receiver
         jitter_ms = self.channel.jitter_ms
-        jitter_us = jitter_ms * 1000.0 * self.luck.of("jitter", who, number).uniform(-1.0, 1.0)
+        jitter_us = jitter_ms * 1000.0 * self.luck.of("jitter", who, message.sequence).uniform(-1.0, 1.0)
         return max(0, round(self.channel.latency_ms * 1000.0 + jitter_us))
 
 
