@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
-import warnings
 from collections.abc import Iterable, Mapping
 
 from carla_cp.link.base import LinkModel
+from carla_cp.plugins import check_name, joined
 
 GROUP = "carla_cp.links"
 
@@ -18,24 +18,14 @@ def with_plugins(
 
     One that cannot be used is left out with a warning that says why: it must not keep the others from working.
     """
-    table = dict(ours)
-    points = importlib.metadata.entry_points(group=GROUP) if found is None else found
-    for point in sorted(points, key=lambda each: each.name):
-        try:
-            kind = point.load()
-            _check(point.name, kind, table)
-        except Exception as error:  # whatever a foreign package does when it is imported
-            warnings.warn(f"link {point.name} of {point.value} is left out: {error}", stacklevel=2)
-        else:
-            table[point.name] = kind
-    return table
+    return joined(GROUP, ours, _check, found)
 
 
-def _check(name: str, kind: object, table: Mapping[str, type[LinkModel]]) -> None:
-    """Raises ValueError for what is no link model, or takes another's place."""
+def _check(name: str, kind: object, table: Mapping[str, type[LinkModel]]) -> type[LinkModel]:
+    """The class. Raises ValueError for what is no link model, or takes another's place."""
     if not (isinstance(kind, type) and issubclass(kind, LinkModel)):
         raise ValueError("it is no subclass of carla_cp.link.base.LinkModel")
-    if kind.name != name:
-        raise ValueError(f"it calls itself {kind.name!r}; entry point and `name` must agree")
+    check_name(name, kind.name)
     if name in table:
         raise ValueError(f"the name is that of {table[name].__module__}")
+    return kind
