@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import carla_cp
@@ -11,12 +12,22 @@ from carla_cp.codecs import codec_kind, codec_path
 from carla_cp.options import RunOptions
 from carla_cp.perception.checkpoint import rule_path
 from carla_cp.perception.opencood_model import PREFIX, opencood_files
+from carla_cp.sources import reachable
 from carla_cp.types import CodecChoice, Scenario
+
+DECIDING = (
+    "carla_cp.session",  # plays it
+    "carla_cp.scenario.draw",
+    "carla_cp.server.__main__",  # a process of its own
+    "carla_cp.metrics.summary",  # scores it
+)
+STATED = ("carla_cp.options", "carla_cp.scenario")  # what they read is in the conditions as values
 
 
 def conditions_of(options: RunOptions, scenario: Scenario, choice: CodecChoice) -> int:
     """CRC-32 over our code, scenario with its `--set` values, map, trace, codec, weights, device and kind of server.
 
+    Of our code what plays and scores an episode: `DECIDING` and all that they import, save what lies behind `STATED`.
     Where files lie plays no part, nor does the address of a server.
     """
     place = Path()
@@ -28,7 +39,7 @@ def conditions_of(options: RunOptions, scenario: Scenario, choice: CodecChoice) 
         options.fusion,
         "embedded" if options.host is None else "another",
     )
-    crc = zlib.crc32(repr(stated).encode())
+    crc = zlib.crc32(repr(stated).encode(), _code())
     weights = [options.checkpoint / "config.json", options.checkpoint / "weights.safetensors"]
     if str(options.checkpoint).startswith(PREFIX):
         weights = opencood_files(str(options.checkpoint))
@@ -37,8 +48,16 @@ def conditions_of(options: RunOptions, scenario: Scenario, choice: CodecChoice) 
         weights.append(codec_path(kind, options.checkpoint))
     if options.fusion is not None:
         weights.append(rule_path(options.checkpoint, options.fusion))
-    code = sorted(Path(carla_cp.__file__).parent.rglob("*.py"))
     trace = scenario.channel.trace_file
-    for path in (scenario.map_file, *([] if trace is None else [trace]), *weights, *code):
+    for path in (scenario.map_file, *([] if trace is None else [trace]), *weights):
         crc = zlib.crc32(path.read_bytes() if path.is_file() else b"", crc)
+    return crc
+
+
+@cache
+def _code() -> int:
+    """CRC-32 over the code that decides an episode; the files of a running program are read once."""
+    crc = 0
+    for path in reachable(DECIDING, STATED):
+        crc = zlib.crc32(path.read_bytes(), crc)
     return crc

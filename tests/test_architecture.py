@@ -21,7 +21,7 @@ ROWS = (
     ("codecs",),
     ("world", "perception", "link", "driving"),
     ("scenario", "geometry"),
-    ("types", "heap", "whole", "lifeline", "plugins"),
+    ("types", "heap", "whole", "lifeline", "plugins", "sources"),
 )
 PEERS = {
     "report",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 from carla_cp.codecs import parse_choice
-from carla_cp.conditions import conditions_of
+from carla_cp.conditions import DECIDING, STATED, conditions_of
 from carla_cp.options import build_parser, parse_options
+from carla_cp.sources import PACKAGE, reachable
 
 ROOT = Path(__file__).resolve().parent.parent
 SCENARIO = ROOT / "scenarios" / "intersection.xml"
@@ -58,3 +61,25 @@ def test_another_epoch_of_an_opencood_model_makes_a_difference(tmp_path: Path) -
     first = conditions(*command, codec="early")
     (tmp_path / "net_epoch1.pth").write_bytes(b"two")
     assert first != conditions(*command, codec="early")
+
+
+def test_what_plays_or_scores_an_episode_counts_and_what_shows_it_does_not() -> None:
+    counted = {path.relative_to(PACKAGE).as_posix() for path in reachable(DECIDING, STATED)}
+    for part in ("codecs", "driving", "server", "world"):
+        assert {path.relative_to(PACKAGE).as_posix() for path in (PACKAGE / part).rglob("*.py")} <= counted
+    assert {"types.py", "episode.py", "cooperation.py", "session.py", "scenario/draw.py", "link/sidelink.py"} <= counted
+    assert {"perception/fusion/coalign.py", "perception/checkpoint.py", "metrics/comfort.py"} <= counted
+    parts = {name.partition("/")[0] for name in counted}
+    assert not parts & {"report", "view", "recording.py", "opv2v", "datasets", "spectators.py"}
+    assert not parts & {"options.py", "run.py", "workers.py", "conditions.py"}
+
+
+def test_all_that_runs_where_an_episode_is_played_and_scored_counts_or_is_stated() -> None:
+    program = (
+        f"import importlib, sys\nfor name in {DECIDING!r}: importlib.import_module(name)\n"
+        "print(*(getattr(m, '__file__', '') for n, m in sys.modules.items() if n.partition('.')[0] == 'carla_cp'))"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    ran = {Path(name) for name in said.stdout.split()}
+    assert PACKAGE / "episode.py" in ran and PACKAGE / "server" / "app.py" in ran
+    assert ran <= set(reachable(DECIDING, STATED)) | set(reachable(STATED))
