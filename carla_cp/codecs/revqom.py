@@ -48,7 +48,6 @@ POWER = 1.0  # of usefulness, that a cell's worth goes by
 _CELL_BITS = 2.5  # position and depth of a cell, about
 _SOME_CELLS = 1000  # that a budget chooses among, and one more for every three bytes
 _TRIES = 5
-_CELLS_PER_BYTE = 32  # that a message of every cell has at the most
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +192,8 @@ class RevqomCodec(Codec[RevqomSymbols]):
 
     def _whole_or_some(self, latent: Tensor, useful: Tensor, indices: Tensor, room: Room) -> list[bytes]:
         """Every cell and stage where they fit, otherwise the best choice that does."""
-        if room.total is None or len(latent) <= _CELLS_PER_BYTE * room.total:
-            found = indices.cpu().numpy()
+        found = indices.cpu().numpy()
+        if room.total is None or self.tables().whole.least_bits(found) <= 8 * room.total:
             bits = self.tables().bits[np.arange(len(found))[:, None], found].sum(0)
             bodies = even_stretches(bits / 8, room.packet - HEADER_BYTES, partial(self.packets.whole, found))
             if room.total is None or room.fits(bodies):
@@ -231,7 +230,7 @@ class RevqomCodec(Codec[RevqomSymbols]):
             pairs = ((choice.low, choice.high),)
             if size > room.total and (choice.depths > 0).all():
                 # Every cell was affordable, and would be again with a little less than the aim.
-                aim = min(aim, float(bits[choice.depths - 1, np.arange(len(cells))].sum()))
+                aim = min(aim, choice.bits)
             aim *= (room.total - HEADER_BYTES - 3) / (size - HEADER_BYTES)
         return best
 

@@ -20,6 +20,7 @@ class Plan:
     low: int
     high: int
     gain: float
+    bits: float  # that it takes
 
 
 def plan(gains: FloatArray, bits: FloatArray, total_bits: float, pairs: tuple[tuple[int, int], ...]) -> Plan:
@@ -43,4 +44,5 @@ def _paired(gains: FloatArray, bits: FloatArray, total_bits: float, low: int, hi
             dear, best = price, choice
         else:
             cheap = price
-    return Plan(np.array([0, low, high])[best], low, high, float(gain[best, cells].sum()))
+    gained, taken = (float(part[best, cells].sum()) for part in (gain, cost))
+    return Plan(np.array([0, low, high])[best], low, high, gained, taken)

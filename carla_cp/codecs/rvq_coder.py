@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from carla_cp.codecs.bitstream import SymbolReader, SymbolWriter, Table
 from carla_cp.codecs.positions import BoolArray
-from carla_cp.types import IntArray
+from carla_cp.types import FloatArray, IntArray
 
 DEEP_CONTEXTS, LEVELS = 6, 8  # of which depth: by neighbours; by how many cells of the message are deep
 _ROUNDS: tuple[tuple[tuple[int, int], ...], ...] = (
@@ -61,6 +61,18 @@ class IndexModel:
         first = self.books[0]
         distances = (first**2).sum(1) - 2 * np.einsum("aw,bw->ab", first, first)  # integers: no BLAS has a part in it
         return np.concatenate([distances, np.zeros_like(distances[:1])]).astype(np.int32)
+
+    @cached_property
+    def _costs(self) -> tuple[FloatArray, tuple[FloatArray, ...]]:
+        """Bits of a first code where it is cheapest (codes,), and of a later stage's by the code before."""
+        first, *later = (np.stack([table.bits for table in stage]) for stage in self.tables)
+        return first.min(0), tuple(bits[groups] for bits, groups in zip(later, self.groups[1:], strict=True))
+
+    def least_bits(self, indices: IntArray) -> float:
+        """What indices (stages, cells) take at the least, however the cells lie and share packets."""
+        first, later = self._costs
+        steps = zip(later, indices[:-1], indices[1:], strict=True)
+        return float(first[indices[0]].sum() + sum(bits[before, codes].sum() for bits, before, codes in steps))
 
     def write(self, writer: SymbolWriter, mask: BoolArray, indices: IntArray, deep: BoolArray, layout: Layout) -> None:
         """Appends indices (stages, cells set in mask in row order), of `deep` cells (cells,) to layout.high stages."""

@@ -37,7 +37,7 @@ def some_cells() -> tuple[bytes, IntArray, IntArray]:
     cells = np.flatnonzero(rng.random(ROWS * COLUMNS) < 0.3)
     depth = np.zeros(ROWS * COLUMNS, np.int64)
     depth[cells] = np.where(rng.random(len(cells)) < 0.4, 5, 2)
-    return packets().some(cells, drawn(), depth, Plan(depth[cells], 2, 5, 1.0)), cells, depth[cells]
+    return packets().some(cells, drawn(), depth, Plan(depth[cells], 2, 5, 1.0, 1.0)), cells, depth[cells]
 
 
 def test_some_cells_come_back_as_deep_as_they_were_sent() -> None:
@@ -50,7 +50,7 @@ def test_some_cells_come_back_as_deep_as_they_were_sent() -> None:
 
 def test_cells_that_are_all_deep_need_not_say_so() -> None:
     cells, depth = np.array([3, 40, 41]), np.full(ROWS * COLUMNS, 5)
-    body = packets().some(cells, drawn(), depth, Plan(depth[cells], 2, 5, 1.0))
+    body = packets().some(cells, drawn(), depth, Plan(depth[cells], 2, 5, 1.0, 1.0))
     assert body[1] == 0x55
     assert (packets().read(body).indices[:5] == drawn()[:5, cells]).all()
 

@@ -25,8 +25,17 @@ def test_a_plan_stays_within_its_bits_and_is_worth_what_it_says() -> None:
         sent = np.flatnonzero(found.depths)
         assert bits[found.depths[sent] - 1, sent].sum() <= total
         assert gains[found.depths[sent] - 1, sent].sum() == pytest.approx(found.gain)
+        assert bits[found.depths[sent] - 1, sent].sum() == pytest.approx(found.bits)
         assert set(found.depths) <= {0, found.low, found.high} and (found.low, found.high) in PAIRS
     assert len(sent) == 300 and (found.depths == 3).all()
+
+
+def test_of_cells_that_are_all_affordable_some_stay_shallow_where_depth_is_worth_nothing() -> None:
+    gains, bits = scene(100, 3)
+    gains[1:, ::2] = gains[0, ::2] - 1
+    found = plan(gains, bits, 1e6, ((1, 3),))
+    assert np.array_equal(found.depths, np.where(np.arange(100) % 2, 3, 1))
+    assert found.bits == pytest.approx(bits[0, ::2].sum() + bits[2, 1::2].sum())
 
 
 def test_more_bits_never_buy_less() -> None:

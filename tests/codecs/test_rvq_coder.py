@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,6 +48,24 @@ def test_what_is_written_is_read(seed: int, depths: list[int]) -> None:
     reader = SymbolReader(written(seed, low, high))
     assert np.array_equal(model().read(reader, mask, layout), indices)
     reader.finish()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_indices_take_no_fewer_bits_than_the_least_in_any_packets(seed: int) -> None:
+    coder, indices = model(seed), np.random.default_rng([seed, 9]).integers(0, CODES, (STAGES, 240))
+    least = 0.0
+    for cell in indices.T:
+        least += min(table.bits[cell[0]] for table in coder.tables[0])
+        for stage in range(1, STAGES):
+            least += coder.tables[stage][coder.groups[stage][cell[stage - 1]]].bits[cell[stage]]
+    assert coder.least_bits(indices) == pytest.approx(least)
+    rows, every = np.array_split(np.arange(240), seed + 1), Layout(STAGES, STAGES, 0)
+    size = 0
+    for cells in rows:
+        writer, mask = SymbolWriter(), np.isin(np.arange(240).reshape(15, 16), cells)
+        coder.write(writer, mask, indices[:, cells], np.ones(len(cells), bool), every)
+        size += 8 * len(writer.to_bytes())
+    assert least <= size <= 1.2 * least + 128 * len(rows)
 
 
 def test_contexts_are_those_of_a_plain_loop() -> None:
