@@ -2,7 +2,10 @@
 
 What is captured at one tick is fused at the next with what has arrived by then. Where the codec has receivers ask, the
 ego's request of a capture goes over the link to every agent in range, and a sender encodes with the one that was sent
-last of those that had arrived when its own sweep was taken. The truth passes through to the record alone, and to the
+last of those that had arrived when its own sweep was taken. Where agents only believe to know their poses, these are
+what messages say and what the ego lays them by; the ego's own detections stay in its odometry's frame, which is exact,
+for what is seen from the car is driven by from the car: an error of localisation costs cooperation and nothing else.
+The radio knows where antennas truly are. The truth passes through to the record alone, and to the
 codec `oracle`: the one place where it enters.
 """
 
@@ -28,6 +31,8 @@ from carla_cp.link.graph import connectivity, heard_by
 from carla_cp.link.packets import HEADER_BYTES as LINK_HEADER_BYTES
 from carla_cp.link.policy import Allowance, allowance, needs_graph
 from carla_cp.perception.detector import Detector
+from carla_cp.perception.localization import Localization
+from carla_cp.perception.pillars import agent_pose
 from carla_cp.perception.truth import users_in_range
 from carla_cp.perception.view import View
 from carla_cp.stopwatch import Stopwatch
@@ -59,7 +64,7 @@ class _Capture:
 
     time_us: int
     ego_view: View
-    world_from_agent: Pose
+    world_from_agent: Pose  # by odometry
     truth_boxes: FloatArray
     truth_labels: IntArray
     oracle: Detections
@@ -69,8 +74,8 @@ class _Capture:
 class _Look:
     """What one agent made of its own sweep."""
 
-    sweep: Sweep
-    view: View
+    sweep: Sweep  # with its true pose
+    view: View  # with the pose that the agent believes in
     payload: bytes  # of the ego what it asks for; b"" of one that has nothing to say, or may not
     returns: IntArray  # in each object's box
 
@@ -107,6 +112,11 @@ class Cooperation:
         self._channel = scenario.channel
         self._packet_bytes = scenario.channel.mtu_bytes - LINK_HEADER_BYTES
         self._link = Link(scenario.channel, zlib.crc32(f"link {scenario.seed} {seed}".encode()))
+        self._localization = Localization(
+            scenario.localization,
+            zlib.crc32(f"localization {scenario.seed} {seed}".encode()),
+            [AgentName(rsu.id) for rsu in scenario.rsus],
+        )
         self._arrived: list[Delivery] = []  # for the ego's next fusion
         self._requests: dict[AgentName, Delivery] = {}  # by who heard it, the one sent last
         self._asked = 0
@@ -118,7 +128,10 @@ class Cooperation:
     # ------------------------------------------------------------------------------------------------- capture
 
     def capture(self, sweeps: Iterable[Sweep], objects: Sequence[TruthObject], clock: Stopwatch) -> tuple[Sweep, ...]:
-        """Turns the tick's sweeps, the ego's first, into views and messages on the link; returns them."""
+        """Turns the tick's sweeps, the ego's first, into views and messages on the link; returns them.
+
+        Sweeps bear their true poses.
+        """
         boxes = np.array([item.box for item in objects]).reshape(-1, 7)
         if needs_graph(self._channel):
             sweeps = tuple(sweeps)
@@ -129,7 +142,8 @@ class Cooperation:
         for sweep in sweeps:
             self._collect(sweep.time_us)
             allowed = self._allowance(sweep, graph)
-            jobs.append(self._pool.submit(self._look, sweep, boxes, self._request_to(sweep.agent), allowed))
+            believed = self._localization.believed(sweep)
+            jobs.append(self._pool.submit(self._look, sweep, believed, boxes, self._request_to(sweep.agent), allowed))
         clock.lap("sense")
         looks = [job.result() for job in jobs]
         if looks:
@@ -141,8 +155,10 @@ class Cooperation:
         clock.lap("encode")
         return tuple(look.sweep for look in looks)
 
-    def _look(self, sweep: Sweep, boxes: FloatArray, request: bytes | None, allowed: Allowance) -> _Look:
-        view = self._detector.view(sweep)
+    def _look(
+        self, sweep: Sweep, believed: Sweep, boxes: FloatArray, request: bytes | None, allowed: Allowance
+    ) -> _Look:
+        view = self._detector.view(believed)
         payload = b""
         if sweep.agent != self._ego:
             if allowed.sends:
@@ -194,7 +210,7 @@ class Cooperation:
         self._link.send(messages, graph, Surroundings(antennas, bodies, owners, self._buildings))
 
     def _to_fuse(self, own: _Look, objects: Sequence[TruthObject]) -> _Capture:
-        world_from_agent = own.view.world_from_agent
+        world_from_agent = agent_pose(own.sweep)
         boxes, labels, ids = users_in_range(objects, world_from_agent, self._grid)
         seen = np.array([self._returns[index] > 0 for index in ids.tolist()], bool)
         oracle = Detections(boxes, np.ones(len(boxes)), labels)

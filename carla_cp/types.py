@@ -206,6 +206,16 @@ class ChannelSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class LocalizationSpec:
+    """How far off connected vehicles believe to be, as standard deviations; RSUs are surveyed and know their place."""
+
+    position_m: float = 0.0  # of x and of y, drawn anew at every capture
+    heading_deg: float = 0.0  # likewise
+    drift_m: float = 0.0  # of x and of y, an offset that wanders
+    drift_s: float = 10.0  # after so long it has forgotten all but 1/e of what it was
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """One situation, as its XML file states it: nominal values and the half-widths of the seeds' draws."""
 
@@ -223,6 +233,7 @@ class Scenario:
     hazards: tuple[HazardSpec, ...]
     channel: ChannelSpec
     seed: int  # the file's own, mixed into every draw
+    localization: LocalizationSpec = LocalizationSpec()
 
 
 @dataclass(frozen=True, slots=True)
@@ -547,7 +558,7 @@ class Perceived:
     """The result of one perception tick, stamped with its capture time and pose."""
 
     time_us: int  # capture
-    world_from_agent: Pose  # the ego's agent frame at capture, as believed
+    world_from_agent: Pose  # the ego's agent frame at capture, by its odometry
     detections: Detections
     truth_boxes: FloatArray  # (M, 7) in the same frame: what AP counts, for metrics only
     truth_labels: IntArray  # (M,) ObjectClass

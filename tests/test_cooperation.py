@@ -15,9 +15,11 @@ from carla_cp.codecs import load_codec
 from carla_cp.codecs.base import Bodies, Codec, ViewLike
 from carla_cp.codecs.late import LateCodec
 from carla_cp.cooperation import Cooperation
+from carla_cp.link.base import Flight, Sent
+from carla_cp.link.fixed import FixedLink
 from carla_cp.perception.detector import Detector
 from carla_cp.perception.view import View
-from carla_cp.scenario import load_scenario
+from carla_cp.scenario import load_scenario, override
 from carla_cp.stopwatch import Stopwatch
 from carla_cp.types import (
     AgentName,
@@ -28,6 +30,7 @@ from carla_cp.types import (
     Pose,
     Scenario,
     Shared,
+    Surroundings,
     Sweep,
     Transmission,
 )
@@ -218,6 +221,37 @@ def test_with_a_policy_of_a_shared_total_only_who_is_in_range_speaks_within_its_
     assert {item.sender for item in messages if item.packets} == {"rsu_1"}
     assert {item.sender for item in free if item.packets} == {"rsu_1", "far"}
     assert max(item.payload_bytes for item in messages) <= 150
+
+
+def test_messages_are_laid_by_believed_poses_while_the_radio_and_the_ego_s_own_frame_keep_the_true_ones(
+    detector: Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fused: list[tuple[Pose, dict[str, Pose]]] = []
+    antennas: list[dict[str, Pose]] = []
+
+    def finish(view: View, shared: Sequence[Shared], pool: Executor) -> Detections:
+        fused.append((view.world_from_agent, {item.sender: item.world_from_agent for item in shared}))
+        return Detections.empty()
+
+    def carry(self: FixedLink, sent: Sequence[Sent], around: Surroundings) -> list[Flight]:
+        antennas.append(dict(around.antennas))
+        return [Flight(item.message.time_us, (None,) * len(item.sizes)) for item in sent]
+
+    monkeypatch.setattr(detector, "finish", finish)
+    monkeypatch.setattr(FixedLink, "carry", carry)
+    lost = override(override(channel(), "localization.position_m=5"), "localization.heading_deg=3")
+    codec = load_codec("early", ROOT / "checkpoints" / "mini")
+    looks = [sweep("hero", 0.0), sweep("cav", 10.0), sweep("rsu_1", 20.0)]
+    with ThreadPoolExecutor(1) as pool:
+        team = Cooperation(lost, CodecChoice("early", 2000), 0, detector, codec, pool)
+        assert team.capture(looks, (), Stopwatch()) == tuple(looks)
+        perceived = team.fuse(150_000, Stopwatch())
+    ((own, others),) = fused
+    assert antennas == [{look.agent: look.world_from_lidar for look in looks}]
+    assert perceived is not None and perceived.world_from_agent == Pose()
+    assert abs(own.x) > 0.1 and abs(own.yaw) > 0.001
+    assert abs(others["cav"].x - 10.0) > 0.1 and abs(others["cav"].x - 10.0 - own.x) > 0.1
+    assert others["rsu_1"] == Pose(x=20.0), "surveyed"
 
 
 def test_a_truck_between_two_antennas_costs_messages_on_a_weak_radio(detector: Detector) -> None:

@@ -9,15 +9,21 @@ from lxml import etree
 
 from carla_cp.scenario.channel import channel_from, check_trace_file, element_from
 from carla_cp.scenario.errors import ScenarioError, near
+from carla_cp.scenario.localization import element_of, localization_from
 from carla_cp.scenario.schema import check
-from carla_cp.types import ChannelSpec, Scenario
+from carla_cp.types import ChannelSpec, LocalizationSpec, Scenario
 
-_LINK = "link."
-_KEYS = (*(f"{_LINK}{item.name}" for item in fields(ChannelSpec)), "seed", "timeout_s")
+_LINK, _LOCALIZATION = "link.", "localization."
+_KEYS = (
+    *(f"{_LINK}{item.name}" for item in fields(ChannelSpec)),
+    *(f"{_LOCALIZATION}{item.name}" for item in fields(LocalizationSpec)),
+    "seed",
+    "timeout_s",
+)
 
 
 def override(scenario: Scenario, setting: str) -> Scenario:
-    """The scenario with one value replaced, as `link.latency_ms=100`, `timeout_s=30` or `seed=3`.
+    """The scenario with one value replaced, as `link.latency_ms=100`, `localization.position_m=0.4` or `seed=3`.
 
     Raises ScenarioError for an unknown key, naming the valid ones, and for a value that the XML would not accept.
     """
@@ -31,6 +37,8 @@ def override(scenario: Scenario, setting: str) -> Scenario:
         return replace(scenario, timeout_s=_timeout(value, where))
     if key == "seed":
         return replace(scenario, seed=_seed(value, where))
+    if key.startswith(_LOCALIZATION):
+        return replace(scenario, localization=_localization(scenario, key.removeprefix(_LOCALIZATION), value, where))
     return replace(scenario, channel=_channel(scenario.channel, key.removeprefix(_LINK), value, where))
 
 
@@ -53,3 +61,10 @@ def _channel(channel: ChannelSpec, field: str, value: str, where: str) -> Channe
     check(element, where)
     check_trace_file(element, Path(), where)
     return channel_from(element, Path())
+
+
+def _localization(scenario: Scenario, field: str, value: str, where: str) -> LocalizationSpec:
+    element = element_of(scenario.localization)
+    element.set(field, value)
+    check(element, where)
+    return localization_from(element)

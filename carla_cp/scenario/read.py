@@ -12,7 +12,9 @@ from lxml import etree
 from carla_cp.scenario.channel import channel_from
 from carla_cp.scenario.consistency import check_consistency
 from carla_cp.scenario.errors import ScenarioError
+from carla_cp.scenario.localization import localization_from
 from carla_cp.scenario.schema import read_tree
+from carla_cp.scenario.values import number, whole
 from carla_cp.types import (
     ActorSpec,
     Arrival,
@@ -41,7 +43,6 @@ def load_scenario(path: Path) -> Scenario:
     behaviors = {str(item.get("actor")): item for item in element.iterfind("behaviors/behavior")}
     ego = _actor(_only(element, "ego_vehicle"), behaviors)
     connected = [_connected(item) for item in v2x.iterfind("connected_vehicle")]
-    channel = v2x.find("channel")
     return Scenario(
         name=str(element.get("name")),
         type=str(element.get("type")),
@@ -50,12 +51,13 @@ def load_scenario(path: Path) -> Scenario:
         ego=ego,
         actors=tuple(_actor(item, behaviors) for item in element.iterfind("other_actor")),
         route=_route(element),
-        timeout_s=_number(_only(element, "timeout"), "value"),
+        timeout_s=number(_only(element, "timeout"), "value"),
         connected=tuple(sorted(connected, key=lambda item: item.rolename != ego.rolename)),
         rsus=tuple(_rsu(item) for item in v2x.iterfind("rsu")),
         signals=tuple(_signal(item) for item in v2x.iterfind("signal")),
         hazards=tuple(_hazard(item) for item in element.iterfind("hazards/hazard")),
-        channel=channel_from(etree.Element("channel") if channel is None else channel, path.parent),
+        channel=channel_from(_or_empty(v2x, "channel"), path.parent),
+        localization=localization_from(_or_empty(v2x, "localization")),
         seed=int(str(v2x.get("seed"))),
     )
 
@@ -67,14 +69,9 @@ def _only(parent: etree._Element, tag: str) -> etree._Element:
     return child
 
 
-def _number(element: etree._Element, name: str, default: float = 0.0) -> float:
-    value = element.get(name)
-    return default if value is None else float(value)
-
-
-def _whole(element: etree._Element, name: str, default: int) -> int:
-    value = element.get(name)
-    return default if value is None else int(value)
+def _or_empty(parent: etree._Element, tag: str) -> etree._Element:
+    child = parent.find(tag)
+    return etree.Element(tag) if child is None else child
 
 
 def _flag(element: etree._Element, name: str) -> bool:
@@ -84,40 +81,40 @@ def _flag(element: etree._Element, name: str) -> bool:
 
 def _pose(element: etree._Element) -> Pose:
     return Pose(
-        x=_number(element, "x"),
-        y=_number(element, "y"),
-        z=_number(element, "z"),
-        roll=math.radians(_number(element, "roll")),
-        pitch=math.radians(_number(element, "pitch")),
-        yaw=math.radians(_number(element, "yaw")),
+        x=number(element, "x"),
+        y=number(element, "y"),
+        z=number(element, "z"),
+        roll=math.radians(number(element, "roll")),
+        pitch=math.radians(number(element, "pitch")),
+        yaw=math.radians(number(element, "yaw")),
     )
 
 
 def _actor(element: etree._Element, behaviors: dict[str, etree._Element]) -> ActorSpec:
     rolename = str(element.get("rolename"))
-    spec = ActorSpec(rolename, str(element.get("model")), _pose(element), _number(element, "speed"))
+    spec = ActorSpec(rolename, str(element.get("model")), _pose(element), number(element, "speed"))
     behavior = behaviors.get(rolename)
     if behavior is None:
         return spec
     arrival, draw = behavior.find("arrival"), behavior.find("draw")
     return replace(
         spec,
-        path=tuple((_number(item, "x"), _number(item, "y")) for item in behavior.iterfind("path/point")),
+        path=tuple((number(item, "x"), number(item, "y")) for item in behavior.iterfind("path/point")),
         obeys_lights=_flag(behavior, "obeys_lights"),
         yields=_flag(behavior, "yields"),
         arrival=None
         if arrival is None
-        else Arrival(_number(arrival, "x"), _number(arrival, "y"), _number(arrival, "offset_s")),
+        else Arrival(number(arrival, "x"), number(arrival, "y"), number(arrival, "offset_s")),
         draw=Draw() if draw is None else _draw(draw),
     )
 
 
 def _draw(element: etree._Element) -> Draw:
     return Draw(
-        speed_fraction=_number(element, "speed_fraction"),
-        offset_s=_number(element, "offset_s"),
-        along_m=_number(element, "along_m"),
-        across_m=_number(element, "across_m"),
+        speed_fraction=number(element, "speed_fraction"),
+        offset_s=number(element, "offset_s"),
+        along_m=number(element, "along_m"),
+        across_m=number(element, "across_m"),
     )
 
 
@@ -132,20 +129,18 @@ def _lidar(element: etree._Element) -> LidarSpec:
     default = LidarSpec(_pose(element))
     return replace(
         default,
-        channels=_whole(element, "channels", default.channels),
-        range_m=_number(element, "range", default.range_m),
-        points_per_second=_whole(element, "points_per_second", default.points_per_second),
-        rotation_frequency_hz=_number(element, "rotation_frequency", default.rotation_frequency_hz),
-        upper_fov_deg=_number(element, "upper_fov", default.upper_fov_deg),
-        lower_fov_deg=_number(element, "lower_fov", default.lower_fov_deg),
-        horizontal_fov_deg=_number(element, "horizontal_fov", default.horizontal_fov_deg),
-        atmosphere_attenuation_rate=_number(
-            element, "atmosphere_attenuation_rate", default.atmosphere_attenuation_rate
-        ),
-        dropoff_general_rate=_number(element, "dropoff_general_rate", default.dropoff_general_rate),
-        dropoff_intensity_limit=_number(element, "dropoff_intensity_limit", default.dropoff_intensity_limit),
-        dropoff_zero_intensity=_number(element, "dropoff_zero_intensity", default.dropoff_zero_intensity),
-        noise_stddev_m=_number(element, "noise_stddev", default.noise_stddev_m),
+        channels=whole(element, "channels", default.channels),
+        range_m=number(element, "range", default.range_m),
+        points_per_second=whole(element, "points_per_second", default.points_per_second),
+        rotation_frequency_hz=number(element, "rotation_frequency", default.rotation_frequency_hz),
+        upper_fov_deg=number(element, "upper_fov", default.upper_fov_deg),
+        lower_fov_deg=number(element, "lower_fov", default.lower_fov_deg),
+        horizontal_fov_deg=number(element, "horizontal_fov", default.horizontal_fov_deg),
+        atmosphere_attenuation_rate=number(element, "atmosphere_attenuation_rate", default.atmosphere_attenuation_rate),
+        dropoff_general_rate=number(element, "dropoff_general_rate", default.dropoff_general_rate),
+        dropoff_intensity_limit=number(element, "dropoff_intensity_limit", default.dropoff_intensity_limit),
+        dropoff_zero_intensity=number(element, "dropoff_zero_intensity", default.dropoff_zero_intensity),
+        noise_stddev_m=number(element, "noise_stddev", default.noise_stddev_m),
     )
 
 
@@ -163,7 +158,7 @@ def _signal(element: etree._Element) -> SignalSpec:
 
 def _hazard(element: etree._Element) -> HazardSpec:
     triggers = tuple(
-        TriggerSpec(str(item.get("condition")), _number(item, "x"), _number(item, "y"), _number(item, "value"))
+        TriggerSpec(str(item.get("condition")), number(item, "x"), number(item, "y"), number(item, "value"))
         for item in element.iterfind("trigger")
     )
     return HazardSpec(str(element.get("actor")), str(element.get("type")), triggers)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from carla_cp.scenario import ScenarioError, load_scenario, override
-from carla_cp.types import ChannelSpec, Scenario
+from carla_cp.types import ChannelSpec, LocalizationSpec, Scenario
 
 
 @pytest.fixture
@@ -58,6 +58,14 @@ def test_a_trace_of_the_command_line_lies_where_it_says_and_survives_another_set
     assert changed.channel == replace(BASE, model="trace", trace_file=trace)
 
 
+@pytest.mark.parametrize("field", ["position_m", "heading_deg", "drift_m", "drift_s"])
+def test_every_error_of_localisation_can_be_set_and_settings_add_up(small: Scenario, field: str) -> None:
+    noisy = override(small, "localization.position_m=0.4")
+    changed = override(noisy, f"localization.{field}=0.25")
+    assert changed.localization == replace(LocalizationSpec(position_m=0.4), **{field: 0.25})
+    assert replace(changed, localization=small.localization) == small
+
+
 def test_timeout_and_seed_can_be_set(small: Scenario) -> None:
     assert override(small, "timeout_s=7.5") == replace(small, timeout_s=7.5)
     assert override(small, " seed = 12 ") == replace(small, seed=12)
@@ -93,6 +101,11 @@ def test_settings_add_up_and_tiny_numbers_survive(small: Scenario) -> None:
         ("link.environment=moon", ["'moon'", "urban"]),
         ("link.power_dbm=99", ["'99'"]),
         ("link.trace_file=gone.csv", ["'gone.csv'"]),
+        ("localization.positon_m=1", ["did you mean 'localization.position_m'"]),
+        ("localization.position_m=-0.1", ["<localization position_m>", "'-0.1'"]),
+        ("localization.position_m=1e9", ["'1e9'"]),
+        ("localization.heading_deg=181", ["'181'", "180"]),
+        ("localization.drift_s=0", ["'0'"]),
         ("timeout_s=0", ["'0'"]),
         ("timeout_s=inf", ["'inf'"]),
         ("seed=-1", ["'-1'"]),

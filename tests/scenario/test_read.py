@@ -10,7 +10,7 @@ import carla
 import pytest
 
 from carla_cp.scenario import ScenarioError, load_scenario
-from carla_cp.types import Arrival, ChannelSpec, Draw, LightState, Pose, Scenario, TriggerSpec
+from carla_cp.types import Arrival, ChannelSpec, Draw, LightState, LocalizationSpec, Pose, Scenario, TriggerSpec
 from tests.scenario.conftest import SCENARIOS, Edit
 
 
@@ -74,6 +74,12 @@ def test_a_channel_says_all_that_its_model_reads(write: Callable[..., Path], tmp
     )
 
 
+def test_localisation_is_exact_unless_the_file_says_otherwise(write: Callable[..., Path]) -> None:
+    assert load_scenario(write()).localization == LocalizationSpec(0.0, 0.0, 0.0, 10.0)
+    wrong = '<localization position_m="0.2" heading_deg="0.3" drift_m="0.5" drift_s="4"/><channel'
+    assert load_scenario(write(("<channel", wrong))).localization == LocalizationSpec(0.2, 0.3, 0.5, 4.0)
+
+
 @pytest.mark.parametrize(
     ("edit", "line", "words"),
     [
@@ -85,6 +91,8 @@ def test_a_channel_says_all_that_its_model_reads(write: Callable[..., Path], tmp
         (('loss="0.02"', 'loss="1.5"'), 33, ["<channel loss>", "'1.5'"]),
         (('loss="0.02"', 'policy="gossip"'), 33, ["<channel policy>", "'gossip'", "nearest"]),
         (('loss="0.02"', 'trace_file="gone.csv"'), 33, ["<channel>", "'gone.csv'", "beside the scenario"]),
+        (("<channel", '<localization position="1"/><channel'), 33, ["<localization>", "'position'", "'position_m'"]),
+        (("<channel", '<localization drift_s="0"/><channel'), 33, ["<localization drift_s>", "'0'"]),
         (('model="vehicle.audi.tt"', 'model="audi"'), 5, ["<other_actor model>", "'audi'"]),
         ((' yaw="90" speed="8"', ' speed="8"'), 5, ["<other_actor>", "'yaw'", "add"]),
         (('<timeout value="15"/>', ""), 12, ["behaviors", "timeout"]),
