@@ -102,7 +102,7 @@ def parse_options(arguments: argparse.Namespace) -> RunOptions:
         raise OptionError("--view and --screenshot show one episode at a time; leave out --jobs")
     if arguments.host and arguments.jobs > 1:
         raise OptionError("--host drives one server; leave out --jobs, or leave out --host for embedded servers")
-    scenarios = tuple(_scenario(path, arguments.set) for path in _files(arguments.scenarios))
+    scenarios = tuple(_scenario(path, arguments.set) for path in scenario_files(arguments.scenarios))
     choices = tuple(dict.fromkeys(parse_choice(text) for text in arguments.codec or DEFAULT_CODECS))
     for scenario in scenarios:
         check_link(scenario, choices)
@@ -137,7 +137,8 @@ def parse_seeds(text: str) -> tuple[int, ...]:
     return tuple(dict.fromkeys(seeds))
 
 
-def _files(paths: Sequence[Path]) -> list[Path]:
+def scenario_files(paths: Sequence[Path]) -> list[Path]:
+    """The scenario files that paths name, a folder its *.xml; OptionError for two of one name, or none."""
     if not paths:
         raise OptionError("no scenario given; try scenarios/intersection.xml")
     files: dict[str, Path] = {}  # by the name under which the results lie

@@ -179,6 +179,7 @@ class HazardSpec:
     rolename: str
     type: str
     triggers: tuple[TriggerSpec, ...]
+    seen_by: tuple[str, ...] = ()  # agents other than the ego that see it before the ego does
 
 
 @dataclass(frozen=True, slots=True)

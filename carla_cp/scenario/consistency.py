@@ -74,8 +74,21 @@ def _check_references(scenario: etree._Element, path: Path) -> None:
     if ego not in {str(item.get("actor")) for item in connected}:
         _fail(path, next(scenario.iterfind("v2x")), f'lacks the ego; add <connected_vehicle actor="{ego}">')
     for element in scenario.iterfind("hazards/hazard"):
-        if element.get("actor") == ego:
-            _fail(path, element, f"names the ego '{ego}' as its own hazard; choose another actor")
+        _check_hazard(scenario, element, path)
+
+
+def _check_hazard(scenario: etree._Element, hazard: etree._Element, path: Path) -> None:
+    """It is not the ego, whoever sees it can tell the ego, and whoever leaves with it is an actor."""
+    ego, name = _ego(scenario), hazard.get("actor")
+    if name == ego:
+        _fail(path, hazard, f"names the ego '{ego}' as its own hazard; choose another actor")
+    senders = {str(item.get("actor")) for item in scenario.iterfind("v2x/connected_vehicle")} - {ego}
+    senders |= {str(item.get("id")) for item in scenario.iterfind("v2x/rsu")}
+    others = {str(item.get("rolename")) for item in scenario.iterfind("other_actor")} - {name}
+    for attribute, known in (("seen_by", senders), ("companions", others)):
+        for word in str(hazard.get(attribute, "")).split():
+            if word not in known:
+                _fail(path, hazard, f"{attribute} names '{word}', which cannot be; {near(word, known)}")
 
 
 def _check_behavior(scenario: etree._Element, behavior: etree._Element, path: Path) -> None:

@@ -161,4 +161,5 @@ def _hazard(element: etree._Element) -> HazardSpec:
         TriggerSpec(str(item.get("condition")), number(item, "x"), number(item, "y"), number(item, "value"))
         for item in element.iterfind("trigger")
     )
-    return HazardSpec(str(element.get("actor")), str(element.get("type")), triggers)
+    seen_by = tuple(element.get("seen_by", "").split())
+    return HazardSpec(str(element.get("actor")), str(element.get("type")), triggers, seen_by)

@@ -1,0 +1,57 @@
+"""When a sight begins, how long stopping takes, and what is left of the time."""
+
+from __future__ import annotations
+
+import pytest
+from sights import RETURNS, Look, Spread, lasting_sight, sights_of, stopping_time
+
+from carla_cp.types import AgentName
+from tests.tools.drives import CONTACT_US, drive, looks, since
+
+EGO = (AgentName("hero"),)
+
+
+def first_s(*returns: int) -> float | None:
+    """Seconds before the contact at which the ego's lasting sight begins."""
+    found: Look | None = lasting_sight(looks({"hero": returns}), lambda look: look.seen_by(EGO))
+    return None if found is None else (CONTACT_US - found.time_us) / 1e6
+
+
+def test_a_sight_begins_with_enough_returns() -> None:
+    assert first_s(0, RETURNS - 1, RETURNS, RETURNS, 200) == pytest.approx(0.2)
+    assert first_s(0, 0, 0, RETURNS - 1) is None
+
+
+def test_a_glimpse_that_makes_no_track_is_no_sight() -> None:
+    assert first_s(100, 0, 0, 0, 0, 100, 100) == pytest.approx(0.1)
+    assert first_s(100, 0, 100, 0, 0, 0, 100, 100) == pytest.approx(0.7)
+    assert first_s(0, 0, 0, 100) is None
+
+
+def test_a_sight_is_forgotten_when_a_track_has_died() -> None:
+    assert first_s(100, 100, *[0] * 9, 100, 100) == pytest.approx(1.2)
+    assert first_s(100, 100, *[0] * 10, 100, 100) == pytest.approx(0.1)
+    assert first_s(100, 100, *[0] * 11) is None
+
+
+def test_stopping_takes_the_braking_and_the_reaction() -> None:
+    assert stopping_time(12.0) == pytest.approx(12.0 / (2 * 8.0) + 0.3 + 0.1)
+
+
+def test_margins_are_what_is_left_of_the_first_sights() -> None:
+    seen = sights_of(drive({"hero": since(8), "cav": since(31), "rsu_1": since(5)}))
+    assert seen is not None
+    assert (seen.ttc_solo_s, seen.ttc_team_s) == (pytest.approx(0.7), pytest.approx(3.0))
+    assert seen.early == ("cav",)
+    assert seen.t_stop_s == pytest.approx(1.025)
+    assert seen.short_s == pytest.approx(0.325)
+    assert seen.margin_s == pytest.approx(3.0 - (0.020 + 0.005 + 0.1) - 1.025)
+
+
+def test_there_are_no_sights_without_a_contact_with_the_hazard() -> None:
+    assert sights_of(drive({"hero": since(8)}, touched=None)) is None
+    assert sights_of(drive({"hero": since(8)}, touched="occluder")) is None
+
+
+def test_a_spread_is_least_median_and_greatest() -> None:
+    assert str(Spread.of([3.0, 1.0, 1.5])) == "1.00/1.50/3.00"
