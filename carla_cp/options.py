@@ -37,6 +37,7 @@ class RunOptions:
     scenarios: tuple[Scenario, ...]
     choices: tuple[CodecChoice, ...]
     seeds: tuple[int, ...]
+    settings: tuple[str, ...]  # KEY=VALUE of every `--set`, in order; the scenarios have them
     out: Path
     resume: bool
     record: Path | None
@@ -111,6 +112,7 @@ def parse_options(arguments: argparse.Namespace) -> RunOptions:
         scenarios=scenarios,
         choices=choices,
         seeds=parse_seeds(arguments.seeds),
+        settings=tuple("=".join(part.strip() for part in text.split("=", 1)) for text in arguments.set),
         out=_writable(out, "--out"),
         resume=arguments.resume,
         record=_writable(arguments.record, "--record") if arguments.record else None,

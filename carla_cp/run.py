@@ -82,7 +82,7 @@ def run(options: RunOptions, command: str) -> int:
             else:
                 task = finished.task
                 under = conditions[task.scenario, task.choice]
-                results[task] = _save(options.out, finished.episode, under, options.keep_ticks)
+                results[task] = _save(options, finished.episode, under)
     done = [results[task] for task in tasks if task in results]
     if done:
         _conclude(options.out, RunInfo(__version__, server, options.device, command), done)
@@ -135,27 +135,28 @@ def _check(options: RunOptions, tasks: Sequence[Task]) -> None:
             raise OptionError(f"--record: {folder} exists; remove it, or give another folder")
 
 
-def _save(out: Path, episode: Episode, conditions: int, keep_ticks: bool) -> StoredEpisode:
+def _save(options: RunOptions, episode: Episode, conditions: int) -> StoredEpisode:
     """Scores an episode and writes it, its ticks first: a result that is there always has them."""
-    path = episode_path(out, episode.scenario, episode.codec, episode.seed)
-    if keep_ticks:
+    path = episode_path(options.out, episode.scenario, episode.codec, episode.seed)
+    if options.keep_ticks:
         write_ticks(path.with_suffix(".ticks"), episode)
-    stored = _scored(episode, conditions)
+    stored = _scored(episode, conditions, options.settings)
     write_episode(path, stored)
     return stored
 
 
-def _scored(episode: Episode, conditions: int) -> StoredEpisode:
-    return StoredEpisode(summarise(episode, episode.hazard), trace(episode.records, episode.hazard), conditions)
+def _scored(episode: Episode, conditions: int, settings: tuple[str, ...]) -> StoredEpisode:
+    summary = replace(summarise(episode, episode.hazard), settings=settings)
+    return StoredEpisode(summary, trace(episode.records, episode.hazard), conditions)
 
 
 def _score_again(out: Path, episode: Episode) -> StoredEpisode:
-    """Scores a recorded episode and writes it; what is not recorded, wall times and conditions, stays as it was."""
+    """Scores a recorded episode and writes it; what is not recorded (settings, conditions, wall times) stays."""
     path = episode_path(out, episode.scenario, episode.codec, episode.seed)
-    stored = _scored(episode, 0)
+    stored = _scored(episode, 0, ())
     if path.is_file():
         old = read_circumstances(path)
-        summary = replace(stored.summary, wall_s=old.wall_s, latency_ms=old.latency_ms)
+        summary = replace(stored.summary, settings=old.settings, wall_s=old.wall_s, latency_ms=old.latency_ms)
         stored = replace(stored, summary=summary, conditions=old.conditions)
     write_episode(path, stored)
     return stored

@@ -41,6 +41,7 @@ def test_a_run_writes_what_the_contract_says_and_resumes(tmp_path: Path, capsys:
     assert summary["schema"] == 1 and summary["server"] == "embedded" and summary["device"] == "cpu"
     assert [item["codec"] for item in summary["episodes"]] == ["none", "late"]
     assert [row["codec"] for row in summary["comparison"]] == ["none", "late"]
+    assert [item["settings"] for item in summary["episodes"]] == [["timeout_s=1.5"]] * 2
     assert (out / "report.html").stat().st_size > 10_000
     assert (out / "episodes" / "intersection" / "late@2000" / "0.ticks").is_file()
     assert "collision" in capsys.readouterr().out
@@ -64,6 +65,7 @@ def test_a_run_writes_what_the_contract_says_and_resumes(tmp_path: Path, capsys:
     assert run("--rescore", out) == 0
     scored = json.loads((out / "summary.json").read_text())
     assert {item["codec"] for item in scored["episodes"]} == {"none", "late"}
+    assert [item["settings"] for item in scored["episodes"]] == [["timeout_s=1.5"]] * 2
 
 
 def test_a_recording_is_an_opv2v_scene_and_the_picture_a_png(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

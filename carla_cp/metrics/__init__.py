@@ -20,7 +20,7 @@ infractions                           infractions.py    CARLA Leaderboard, witho
 route_completion, driving_score       leaderboard.py    CARLA Leaderboard 1.0, 2.0, 2.1
 success; sct, normalised_gain         success.py        Bench2Drive; Coopernaut; between `none` and `oracle`
 ap, ap_by_class                       detection.py      OpenCOOD's average precision
-messages, bytes                       communication.py  lengths of payloads
+messages, bytes, link                 communication.py  lengths of payloads; losses by the cause of the first packet
 *_ci95                                intervals.py      Wilson 1927 of rates, bootstrap of means
 mcnemar_collisions                    pairs.py          McNemar 1947, exact, paired by situation and seed
 """

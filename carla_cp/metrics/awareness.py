@@ -33,12 +33,16 @@ class Age:
 def time_to_awareness(records: Sequence[TickRecord], hazard: str | None) -> float | None:
     """From the hazard's trigger to the first confirmed track on it [s]; None if either never happened.
 
-    A track is on the hazard when it has its class and lies within 3 m of its centre in the plane. Negative: the ego
-    knew of it before it started to matter.
+    Negative: the ego knew of it before it started to matter.
     """
-    trigger = next((record.time_us for record in records if record.truth.hazard_active), None)
+    trigger = triggered_us(records)
     aware = next((record.time_us for record in records if _knows(record, hazard)), None)
     return None if trigger is None or aware is None else (aware - trigger) / 1e6
+
+
+def triggered_us(records: Sequence[TickRecord]) -> int | None:
+    """When a hazard's trigger fired; None if it never did."""
+    return next((record.time_us for record in records if record.truth.hazard_active), None)
 
 
 def age_of_information(records: Sequence[TickRecord], ego: AgentName) -> Age:
@@ -69,7 +73,7 @@ def age_of_targets(records: Sequence[TickRecord], hazard: str | None) -> Age:
     ages: list[float] = []
     for record, relevant in _relevant(records, hazard):
         for item in record.truth.objects:
-            seen = [track.last_seen_us for track in record.tracks if _is_on(track, item)]
+            seen = [track.last_seen_us for track in record.tracks if is_on(track, item)]
             if seen:
                 observed_us[item.id] = max(*seen, observed_us.get(item.id, seen[0]))
         for item in relevant:
@@ -97,10 +101,11 @@ def _soon(record: TickRecord, users: Sequence[TruthObject]) -> list[bool]:
 
 def _knows(record: TickRecord, hazard: str | None) -> bool:
     return any(
-        _is_on(track, item) for item in record.truth.objects if item.rolename == hazard for track in record.tracks
+        is_on(track, item) for item in record.truth.objects if item.rolename == hazard for track in record.tracks
     )
 
 
-def _is_on(track: Track, item: TruthObject) -> bool:
+def is_on(track: Track, item: TruthObject) -> bool:
+    """Whether a track is on an object: of its class, and within 3 m of its centre in the plane."""
     near = math.hypot(track.x - item.box[0], track.y - item.box[1]) <= AWARE_WITHIN_M
     return near and track.label == item.label

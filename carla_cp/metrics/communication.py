@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
-from carla_cp.types import AgentName, Outcome, TickRecord, Transmission
+from carla_cp.types import AgentName, Loss, Outcome, TickRecord, Transmission
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,16 @@ class ByteCounts:
     per_message_max: int | None
     per_agent_tick_mean: float | None  # over every agent and tick at which it could send; an empty one counts 0
     on_air: int  # total
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFacts:
+    """What the link did to the packets of one episode."""
+
+    packets: int  # of the messages sent
+    packets_lost: int
+    delay_ms: float | None  # mean of the messages that arrived
+    hit: tuple[tuple[Loss, int], ...]  # every cause, and the messages that lost their first packet to it
 
 
 def transmissions(records: Sequence[TickRecord]) -> tuple[Transmission, ...]:
@@ -60,4 +71,16 @@ def count_bytes(sent: Sequence[Transmission]) -> ByteCounts:
         per_message_max=max(sizes, default=None),
         per_agent_tick_mean=slots.total() / len(slots) if slots else None,
         on_air=sum(item.bytes_on_air for item in sent),
+    )
+
+
+def link_facts(sent: Sequence[Transmission]) -> LinkFacts:
+    """Packets, losses by cause and delay of all messages; one that lost a packet may still have been delivered."""
+    delays = [(item.arrived_us - item.sent_us) / 1000 for item in sent if item.arrived_us is not None]
+    causes = Counter(item.loss for item in sent)
+    return LinkFacts(
+        packets=sum(item.packets for item in sent),
+        packets_lost=sum(item.packets_lost for item in sent),
+        delay_ms=fmean(delays) if delays else None,
+        hit=tuple((cause, causes[cause]) for cause in Loss),
     )

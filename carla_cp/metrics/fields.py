@@ -87,6 +87,16 @@ class Fields:
         """A list of finite numbers."""
         return tuple(finite(entry, f"{self.where}: {key}") for entry in self.items(key))
 
+    def integers(self, key: str) -> tuple[int, ...]:
+        """A list of whole numbers."""
+        entries = self.items(key)
+        return tuple(Fields({key: entry}, self.where).integer(key) for entry in entries)
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of texts."""
+        entries = self.items(key)
+        return tuple(Fields({key: entry}, self.where).text(key) for entry in entries)
+
 
 def finite(value: object, where: str) -> float:
     """The value as a finite number; raises StoredError."""

@@ -12,6 +12,7 @@ from carla_cp.metrics.stored_parts import (
     COMFORT_KEYS,
     CONFLICT_KEYS,
     INFRACTION_KEYS,
+    LINK_KEYS,
     MESSAGE_KEYS,
     SCORE_KEYS,
     STAGE_KEYS,
@@ -27,6 +28,8 @@ from carla_cp.metrics.stored_parts import (
     conflict_to_json,
     infractions,
     infractions_to_json,
+    link,
+    link_to_json,
     messages,
     messages_to_json,
     precision,
@@ -36,13 +39,15 @@ from carla_cp.metrics.stored_parts import (
     stages,
     stages_to_json,
 )
+from carla_cp.metrics.stored_scene import scene_from_json, scene_to_json
 from carla_cp.metrics.summary import ClassPrecision, EpisodeSummary, EpisodeTrace
 from carla_cp.types import EpisodeEnd, StageTimes
 
 EPISODE_KEYS = (
     "scenario codec budget_bytes seed end ticks perception_ticks sim_s wall_s ap ap_by_class messages bytes collisions "
     "min_ttc_s conflict min_gap_m max_brake_mps2 false_braking_s comfort time_to_awareness_s age_of_information_s "
-    "age_of_targets_s route_completion infractions driving_score success latency_ms"
+    "age_of_targets_s route_completion infractions driving_score success latency_ms "
+    "link hazard_triggered settings"
 )
 
 
@@ -82,6 +87,9 @@ def summary_to_json(summary: EpisodeSummary) -> dict[str, Json]:
         "driving_score": score_to_json(summary.driving_score),
         "success": summary.success,
         "latency_ms": stages_to_json(summary.latency_ms),
+        "link": link_to_json(summary.link),
+        "hazard_triggered": summary.hazard_triggered,
+        "settings": list(summary.settings),
     }
 
 
@@ -119,6 +127,9 @@ def summary_from_json(value: object, where: str) -> EpisodeSummary:
         driving_score=score(item.inner("driving_score", SCORE_KEYS)),
         success=item.flag("success"),
         latency_ms=stages(item.inner("latency_ms", STAGE_KEYS)),
+        link=link(item.inner("link", LINK_KEYS)),
+        hazard_triggered=item.flag("hazard_triggered"),
+        settings=item.texts("settings"),
     )
     if precision(item, "ap") != summary.ap:
         raise StoredError(f"{where}: ap differs from ap_by_class.vehicle; delete the file and run the episode again")
@@ -138,17 +149,19 @@ def trace_to_json(trace: EpisodeTrace) -> dict[str, Json]:
         "speed_mps": list(trace.speed_mps),
         "gap_m": list(trace.gap_m),
         "brake": list(trace.brake),
+        "scene": scene_to_json(trace.scene),
     }
 
 
 def trace_from_json(value: object, where: str) -> EpisodeTrace:
     """The trace of a JSON value; `where` names the file in errors. Raises StoredError."""
-    item = Fields.of(value, where, "time_s speed_mps gap_m brake")
+    item = Fields.of(value, where, "time_s speed_mps gap_m brake scene")
     trace = EpisodeTrace(
         time_s=item.numbers("time_s"),
         speed_mps=item.numbers("speed_mps"),
         gap_m=tuple(None if entry is None else finite(entry, f"{where}: gap_m") for entry in item.items("gap_m")),
         brake=item.numbers("brake"),
+        scene=scene_from_json(item.values["scene"], f"{where}: scene"),
     )
     if not len(trace.time_s) == len(trace.speed_mps) == len(trace.gap_m) == len(trace.brake):
         raise StoredError(f"{where}: the trace's columns differ in length; delete the file and run the episode again")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from carla_cp.metrics.awareness import Age
 from carla_cp.metrics.comfort import Comfort
-from carla_cp.metrics.communication import ByteCounts, MessageCounts
+from carla_cp.metrics.communication import ByteCounts, LinkFacts, MessageCounts
 from carla_cp.metrics.fields import Fields, Json
 from carla_cp.metrics.infractions import Infractions
 from carla_cp.metrics.leaderboard import DrivingScore
 from carla_cp.metrics.summary import CollisionSummary, Conflict, PrecisionSummary
-from carla_cp.types import StageTimes
+from carla_cp.types import Loss, StageTimes
 
 MESSAGE_KEYS = "sent delivered late lost rejected empty"
 BYTE_KEYS = "per_message_mean per_message_max per_agent_tick_mean on_air"
+LINK_KEYS = "packets packets_lost delay_ms messages_hit"
 COLLISION_KEYS = "t_s other speed_mps impact_mps at_fault"
 CONFLICT_KEYS = "min_ttc_leader_s tet_s tit_s2 pet_s max_drac_mps2"
 COMFORT_KEYS = (
@@ -72,6 +73,27 @@ def byte_counts(item: Fields) -> ByteCounts:
         per_message_max=item.integer_or_none("per_message_max"),
         per_agent_tick_mean=item.number_or_none("per_agent_tick_mean"),
         on_air=item.integer("on_air"),
+    )
+
+
+def link_to_json(part: LinkFacts) -> dict[str, Json]:
+    """`link`."""
+    return {
+        "packets": part.packets,
+        "packets_lost": part.packets_lost,
+        "delay_ms": part.delay_ms,
+        "messages_hit": {cause.value: count for cause, count in part.hit},
+    }
+
+
+def link(item: Fields) -> LinkFacts:
+    """Of `link`."""
+    hit = item.inner("messages_hit", " ".join(cause.value for cause in Loss))
+    return LinkFacts(
+        packets=item.integer("packets"),
+        packets_lost=item.integer("packets_lost"),
+        delay_ms=item.number_or_none("delay_ms"),
+        hit=tuple((cause, hit.integer(cause.value)) for cause in Loss),
     )
 
 

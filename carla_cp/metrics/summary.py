@@ -10,11 +10,12 @@ from carla_cp.metrics import approach, awareness, braking, communication
 from carla_cp.metrics.awareness import Age
 from carla_cp.metrics.collisions import Crash, collisions
 from carla_cp.metrics.comfort import Comfort, comfort
-from carla_cp.metrics.communication import ByteCounts, MessageCounts
+from carla_cp.metrics.communication import ByteCounts, LinkFacts, MessageCounts
 from carla_cp.metrics.detection import average_precision, frames_of
 from carla_cp.metrics.encroachment import post_encroachment_time
 from carla_cp.metrics.infractions import Infractions, infractions
 from carla_cp.metrics.leaderboard import DrivingScore, driving_score, route_completion
+from carla_cp.metrics.scene import Scene, scene
 from carla_cp.metrics.success import succeeded
 from carla_cp.types import CodecChoice, Episode, EpisodeEnd, ObjectClass, Perceived, StageTimes, TickRecord
 
@@ -93,6 +94,9 @@ class EpisodeSummary:
     driving_score: DrivingScore
     success: bool
     latency_ms: StageTimes  # medians per perception tick, of all the work from one result to the next
+    link: LinkFacts
+    hazard_triggered: bool  # without it `time_to_awareness_s` says nothing; with it None is: never aware
+    settings: tuple[str, ...] = ()  # `--set` values that it was run under: the run's to know, no record has them
 
     @property
     def ap(self) -> PrecisionSummary:
@@ -107,12 +111,13 @@ class EpisodeSummary:
 
 @dataclass(frozen=True, slots=True)
 class EpisodeTrace:
-    """The ego's drive tick by tick, all of one length K, rounded to a thousandth: enough to plot it without records."""
+    """The ego's drive tick by tick, columns of one length K, rounded to a thousandth, and where everyone was."""
 
     time_s: tuple[float, ...]  # since the first record
     speed_mps: tuple[float, ...]
     gap_m: tuple[float | None, ...]  # to the hazard's box, or without a hazard to the nearest actor's
     brake: tuple[float, ...]  # the actuator's, [0, 1]
+    scene: Scene
 
 
 def summarise(episode: Episode, hazard: str | None) -> EpisodeSummary:
@@ -155,17 +160,20 @@ def summarise(episode: Episode, hazard: str | None) -> EpisodeSummary:
         driving_score=driving_score(route_completion(records, episode.end), wrongs),
         success=succeeded(episode.end, wrongs),
         latency_ms=_latency(records),
+        link=communication.link_facts(sent),
+        hazard_triggered=hazard is not None and awareness.triggered_us(records) is not None,
     )
 
 
 def trace(records: Sequence[TickRecord], hazard: str | None) -> EpisodeTrace:
-    """Time, speed, gap and brake at every record."""
+    """Time, speed, gap and brake at every record, and the scene."""
     gaps = approach.gaps_to_nearest(records, hazard)
     return EpisodeTrace(
         time_s=tuple(round((record.time_us - records[0].time_us) / 1e6, 3) for record in records),
         speed_mps=tuple(round(record.ego.speed, 3) for record in records),
         gap_m=tuple(None if gap is None else round(gap, 3) for gap in gaps),
         brake=tuple(round(record.plan.control.brake, 3) for record in records),
+        scene=scene(records, hazard),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from carla_cp.metrics.comparison import comparison
-from carla_cp.metrics.fields import Json, StoredError
+from carla_cp.metrics.fields import Fields, Json, StoredError
 from carla_cp.metrics.stored import (
     summary_from_json,
     summary_to_json,
@@ -48,6 +48,7 @@ class Circumstances:
     """What of a played episode is in no recording of it."""
 
     conditions: int
+    settings: tuple[str, ...]
     wall_s: float
     latency_ms: StageTimes
 
@@ -59,12 +60,10 @@ def episode_path(out: Path, scenario: str, codec: CodecChoice, seed: int) -> Pat
 
 def write_episode(path: Path, episode: StoredEpisode) -> None:
     """Write one episode: the contract's episode object with two more keys, `conditions` and `trace`."""
-    document: dict[str, Json] = {
-        **summary_to_json(episode.summary),
-        "conditions": f"{episode.conditions:08x}",
-        "trace": trace_to_json(episode.trace),
-    }
-    write_whole(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+    document: dict[str, Json] = {**summary_to_json(episode.summary), "conditions": f"{episode.conditions:08x}"}
+    course = json.dumps(trace_to_json(episode.trace), separators=(",", ":"), allow_nan=False)
+    text = json.dumps(document, indent=1, allow_nan=False).removesuffix("\n}")
+    write_whole(path, f'{text},\n "trace": {course}\n}}\n')
 
 
 def read_episode(path: Path) -> StoredEpisode:
@@ -78,7 +77,8 @@ def read_circumstances(path: Path) -> Circumstances:
     """What an episode's file holds that its ticks do not; of any version's file. Raises StoredError."""
     document = _document(path)
     wall_s, latency_ms = wall_times_from_json(document, str(path))
-    return Circumstances(_number(path, document.get("conditions", "0")), wall_s, latency_ms)
+    settings = Fields({"settings": document.get("settings", [])}, str(path)).texts("settings")
+    return Circumstances(_number(path, document.get("conditions", "0")), settings, wall_s, latency_ms)
 
 
 def _document(path: Path) -> dict[str, object]:

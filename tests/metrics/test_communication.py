@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from carla_cp.metrics.communication import count_bytes, count_messages, transmissions
-from carla_cp.types import Outcome
+from dataclasses import replace
+
+from carla_cp.metrics.communication import count_bytes, count_messages, link_facts, transmissions
+from carla_cp.types import Loss, Outcome
 
 from .builders import record, state, transmission
 
@@ -51,3 +53,15 @@ def test_all_records_transmissions_are_gathered_in_order() -> None:
         record(2, state(0), transmissions=SENT[2:]),
     ]
     assert transmissions(records) == SENT
+
+
+def test_losses_are_counted_by_the_cause_of_a_message_s_first_lost_packet() -> None:
+    sent = [
+        transmission("a", 0, 3000),
+        replace(transmission("a", 1, 3000), packets_lost=1, loss=Loss.BURST),
+        replace(transmission("b", 0, 1000, Outcome.LOST), packets_lost=1, loss=Loss.RANGE),
+    ]
+    facts = link_facts(sent)
+    assert (facts.packets, facts.packets_lost, facts.delay_ms) == (7, 2, 20.0)
+    assert {cause: count for cause, count in facts.hit if count} == {Loss.BURST: 1, Loss.RANGE: 1}
+    assert link_facts([]).delay_ms is None

@@ -57,6 +57,9 @@ def test_an_episode_has_exactly_the_contract_s_keys() -> None:
         "driving_score",
         "success",
         "latency_ms",
+        "link",
+        "hazard_triggered",
+        "settings",
     ]
     assert value["ap"].keys() == {"0.3", "0.5", "0.7"}  # type: ignore[union-attr]
     assert value["collisions"][0].keys() >= {"t_s", "other", "speed_mps", "at_fault"}  # type: ignore[index,union-attr]
@@ -77,6 +80,8 @@ def test_an_episode_has_exactly_the_contract_s_keys() -> None:
         ("collisions", {}, "collisions"),
         ("collisions", [{"t_s": 1.0}], "collisions"),
         ("messages", None, "messages"),
+        ("settings", ["link.loss=0.1", 3], "settings"),
+        ("hazard_triggered", 1, "hazard_triggered"),
         ("ap", {"0.3": 0.1, "0.5": 0.1, "0.7": 0.1}, "ap differs"),
     ],
 )

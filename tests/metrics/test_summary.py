@@ -21,7 +21,8 @@ def test_an_aware_ego_and_a_blind_one_differ_in_every_safety_figure() -> None:
     assert hit.min_gap_m is not None
     assert saved.min_gap_m > hit.min_gap_m
     assert saved.time_to_awareness_s == pytest.approx(0.15)
-    assert hit.time_to_awareness_s is None
+    assert hit.time_to_awareness_s is None and hit.hazard_triggered
+    assert not summarise(crossing(), None).hazard_triggered
     assert saved.max_brake_mps2 == pytest.approx(4.0)
 
 

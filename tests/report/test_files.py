@@ -39,12 +39,14 @@ def test_an_episode_reads_back_as_it_was_written(tmp_path: Path) -> None:
 
 def test_what_no_recording_holds_reads_back_from_a_file_of_any_version(tmp_path: Path) -> None:
     path = tmp_path / "0.json"
-    write_episode(path, replace(stored(crossing()), conditions=0xABC))
+    swept = replace(stored(crossing()).summary, settings=("link.loss=0.1",))
+    write_episode(path, replace(stored(crossing()), summary=swept, conditions=0xABC))
     document = json.loads(path.read_text(encoding="utf-8"))
     del document["conflict"], document["success"]
     path.write_text(json.dumps(document), encoding="utf-8")
     found = read_circumstances(path)
-    assert (found.conditions, found.wall_s, found.latency_ms) == (0xABC, 1.5, stored(crossing()).summary.latency_ms)
+    assert (found.conditions, found.settings) == (0xABC, ("link.loss=0.1",))
+    assert (found.wall_s, found.latency_ms) == (1.5, stored(crossing()).summary.latency_ms)
     with pytest.raises(StoredError, match=r"0\.json: .*conflict, success; another version wrote it"):
         read_episode(path)
 
