@@ -119,10 +119,9 @@ class Cooperation:
         )
         self._arrived: list[Delivery] = []  # for the ego's next fusion
         self._requests: dict[AgentName, Delivery] = {}  # by who heard it, the one sent last
-        self._asked = 0
         self._pending: _Capture | None = None
         self._returns: dict[int, int] = {}
-        self._sequence = 0
+        self._captures = 0  # so many have gone over the link: the number of every link's next message
         self._settled: list[Transmission] = []
 
     # ------------------------------------------------------------------------------------------------- capture
@@ -198,14 +197,13 @@ class Cooperation:
         own, *others = looks
         messages = []
         for look in others:
-            message = Message(look.sweep.agent, self._ego, self._sequence, look.sweep.time_us, cut(look.payload))
+            message = Message(look.sweep.agent, self._ego, self._captures, look.sweep.time_us, cut(look.payload))
             messages.append(message)
-            self._sequence += 1
         if self._codec.asks:
             parts = (own.payload,) if own.payload else ()
             for name in heard_by(graph, self._ego):
-                messages.append(Message(self._ego, name, self._asked, own.sweep.time_us, parts))
-                self._asked += 1
+                messages.append(Message(self._ego, name, self._captures, own.sweep.time_us, parts))
+        self._captures += 1
         antennas = tuple((look.sweep.agent, look.sweep.world_from_lidar) for look in looks)
         self._link.send(messages, graph, Surroundings(antennas, bodies, owners, self._buildings))
 

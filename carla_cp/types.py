@@ -398,7 +398,7 @@ class Message:
 
     sender: AgentName
     receiver: AgentName
-    sequence: int
+    sequence: int  # of its link from 0, those with nothing to say included: no further agent changes it
     time_us: int  # handed over
     parts: tuple[bytes, ...]  # of the payload, each of use without the others; none: there is nothing to say
 

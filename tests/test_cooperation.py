@@ -159,7 +159,6 @@ def drive(
             team.capture(sweeps, (), Stopwatch())
             team.fuse(capture + 50_000, Stopwatch())
             settled += team.settled(last=capture == 300_000)
-    assert settled[0].receiver == scenario.ego.rolename  # whom recordings are read by
     requests = [item for item in settled if item.sender == scenario.ego.rolename]
     heard = sorted(codec.heard) if isinstance(codec, Asker) else []
     return Asked(heard, requests, [item for item in settled if item not in requests])
@@ -202,6 +201,30 @@ def test_requests_are_the_same_for_any_number_of_threads_and_change_nobody_s_luc
     assert asked == drive(shaky, detector, 3)
     silent = drive(shaky, detector, codec=LateCodec())
     assert asked.messages == silent.messages and asked.requests and not silent.requests
+
+
+def test_each_link_numbers_its_own_messages_so_that_a_further_sender_changes_nobodys_luck(
+    detector: Detector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detector, "finish", lambda view, shared, pool: Detections.empty())
+    scenario = channel(loss=0.3, jitter_ms=20.0)
+    codec = load_codec("early", ROOT / "checkpoints" / "mini")
+
+    def said(*senders: str) -> list[Transmission]:
+        settled: list[Transmission] = []
+        with ThreadPoolExecutor(1) as pool:
+            team = Cooperation(scenario, CodecChoice("early", 2000), 0, detector, codec, pool)
+            for capture in (100_000, 200_000, 300_000, 400_000):
+                team.capture(
+                    [sweep("hero", 0.0, capture), *(sweep(name, 20.0, capture) for name in senders)], (), Stopwatch()
+                )
+                team.fuse(capture + 50_000, Stopwatch())
+                settled += team.settled(last=capture == 400_000)
+        return [item for item in settled if item.sender == "rsu_1"]
+
+    alone = said("rsu_1")
+    assert said("cav", "far", "rsu_1") == alone
+    assert [item.sequence for item in alone] == [0, 1, 2, 3]
 
 
 def test_with_a_policy_of_requests_nobody_speaks_before_it_was_asked(detector: Detector) -> None:

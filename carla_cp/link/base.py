@@ -45,19 +45,6 @@ class Luck:
         return np.random.default_rng([self.seed, zlib.crc32(what.encode()), *keys, number])
 
 
-class Turns:
-    """Numbers the messages of each link from 0: adding an agent changes no other link's numbers."""
-
-    def __init__(self) -> None:
-        self._next: dict[tuple[AgentName, AgentName], int] = {}
-
-    def take(self, message: Message) -> int:
-        """The next number of the link from its sender to its receiver."""
-        link = message.sender, message.receiver
-        self._next[link] = self._next.get(link, -1) + 1
-        return self._next[link]
-
-
 class LinkModel(ABC):
     """One way for packets to be late and to be lost; it keeps what it must remember of one episode."""
 

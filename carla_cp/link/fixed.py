@@ -14,10 +14,7 @@ from carla_cp.types import ChannelSpec, Loss, Message, Surroundings
 
 
 class FixedLink(LinkModel):
-    """The same for every link at every time.
-
-    Draws are keyed by the message's own number, as in the recordings of before there were other models.
-    """
+    """The same for every link at every time."""
 
     name = "fixed"
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from carla_cp.link.base import Flight, LinkError, LinkModel, Sent, Turns
+from carla_cp.link.base import Flight, LinkError, LinkModel, Sent
 from carla_cp.link.fixed import check_radio
 from carla_cp.link.radio import Radios
 from carla_cp.types import AgentName, ChannelSpec, Loss, Message, Surroundings
@@ -40,25 +40,24 @@ class GilbertLink(LinkModel):
                 " between them; lower loss, or raise burst_packets or bad_loss"
             )
         self._radios = Radios(channel)
-        self._turns = Turns()
         self._bad: dict[tuple[AgentName, AgentName], bool] = {}
 
     def carry(self, sent: Sequence[Sent], around: Surroundings) -> list[Flight]:
         """Each message after its time on air and its latency; its packets as the chain of its link has them."""
         flights = []
         for item, packets in zip(sent, self._radios.send(sent), strict=True):
-            message, number = item.message, self._turns.take(item.message)
-            drawn = self._draw(message, number, len(packets))
+            message = item.message
+            drawn = self._draw(message, len(packets))
             causes = self._radios.causes(message.receiver, packets)
             losses = tuple(cause or chance for cause, chance in zip(causes, drawn, strict=True))
-            flights.append(Flight(packets[-1].end_us + self._latency_us(message, number), losses))
+            flights.append(Flight(packets[-1].end_us + self._latency_us(message), losses))
         return flights
 
-    def _draw(self, message: Message, number: int, count: int) -> list[Loss | None]:
+    def _draw(self, message: Message, count: int) -> list[Loss | None]:
         link = message.sender, message.receiver
         if link not in self._bad:
             self._bad[link] = bool(self.luck.of("state", link, 0).random() < self.bad_share)
-        moves, losses = self.luck.of("burst", link, number).random((2, count))
+        moves, losses = self.luck.of("burst", link, message.sequence).random((2, count))
         result: list[Loss | None] = []
         for move, loss in zip(moves, losses, strict=True):
             bad = self._bad[link]
@@ -67,8 +66,8 @@ class GilbertLink(LinkModel):
             self._bad[link] = bad != bool(move < (self.leave_bad if bad else self.leave_good))
         return result
 
-    def _latency_us(self, message: Message, number: int) -> int:
-        draw = self.luck.of("jitter", (message.sender, message.receiver), number).uniform(-1.0, 1.0)
+    def _latency_us(self, message: Message) -> int:
+        draw = self.luck.of("jitter", (message.sender, message.receiver), message.sequence).uniform(-1.0, 1.0)
         return max(0, round(1000.0 * (self.channel.latency_ms + self.channel.jitter_ms * draw)))
 
 

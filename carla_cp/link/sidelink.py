@@ -21,7 +21,7 @@ import numpy as np
 
 from carla_cp.link.access import WINDOW, Channel, Waiting, contend
 from carla_cp.link.airtime import frame_us
-from carla_cp.link.base import Flight, LinkError, LinkModel, Sent, Turns
+from carla_cp.link.base import Flight, LinkError, LinkModel, Sent
 from carla_cp.link.propagation import Propagation
 from carla_cp.link.radio import OnAir
 from carla_cp.link.reception import NOISE_DBM, RATES_MBPS, milliwatts, packet_error
@@ -55,7 +55,6 @@ class SidelinkLink(LinkModel):
             raise LinkError(f"bandwidth_mbps {self.mbps:g} is no rate of sidelink; give 3, 6 or 12")
         self._propagation = Propagation(channel.environment, self.luck)
         self._spans: list[OnAir] = []
-        self._turns = Turns()
 
     def carry(self, sent: Sequence[Sent], around: Surroundings) -> list[Flight]:
         """Each message when the channel had room for it; each packet by the strength it arrived with."""
@@ -99,8 +98,7 @@ class SidelinkLink(LinkModel):
 
     def _flight(self, item: Sent, packets: Sequence[OnAir], air: _Air) -> Flight:
         message = item.message
-        who, number = (message.sender, message.receiver), self._turns.take(message)
-        draws = self.luck.of("loss", who, number).random(len(packets))
+        draws = self.luck.of("loss", (message.sender, message.receiver), message.sequence).random(len(packets))
         losses = tuple(
             self._loss(message, packet, size, float(draw), air)
             for packet, size, draw in zip(packets, item.sizes, draws, strict=True)

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from carla_cp.link.base import Flight, LinkError, LinkModel, Sent, Turns
+from carla_cp.link.base import Flight, LinkError, LinkModel, Sent
 from carla_cp.link.fixed import check_radio
 from carla_cp.link.radio import Radios
 from carla_cp.types import AgentName, ChannelSpec, Loss, Surroundings
@@ -50,7 +50,7 @@ class TraceLink(LinkModel):
         if channel.trace_file is None:
             raise LinkError('model trace needs a trace_file; add trace_file="links.csv"')
         self._file, self._samples = channel.trace_file, read_trace(channel.trace_file)
-        self._radios, self._turns = Radios(channel), Turns()
+        self._radios = Radios(channel)
 
     def check_links(self, links: Sequence[tuple[AgentName, AgentName]]) -> None:
         """Every link has rows."""
@@ -63,7 +63,7 @@ class TraceLink(LinkModel):
         for item, packets in zip(sent, self._radios.send(sent), strict=True):
             message = item.message
             row = self.at(message.sender, message.receiver, message.time_us)
-            draws = self.luck.of("loss", (message.sender, message.receiver), self._turns.take(message))
+            draws = self.luck.of("loss", (message.sender, message.receiver), message.sequence)
             causes = self._radios.causes(message.receiver, packets)
             losses = tuple(
                 cause or (Loss.CHANCE if draw < row.loss else None)

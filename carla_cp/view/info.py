@@ -60,7 +60,7 @@ def info_of(scenario: Scenario, codec: CodecChoice, seed: int) -> ViewInfo:
 def info_of_recording(episode: Episode) -> ViewInfo:
     """The same from a recording, which knows no scenario: the route is where the ego went."""
     sent = [item for record in episode.records for item in record.transmissions]
-    names = [item.receiver for item in sent[:1]] + sorted({item.sender for item in sent})
+    names = [episode.ego, *sorted({item.sender for item in sent})]
     return ViewInfo(
         scenario=episode.scenario,
         codec=episode.codec,

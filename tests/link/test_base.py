@@ -1,5 +1,5 @@
-from carla_cp.link.base import Luck, Turns
-from tests.link.carrying import CAR, EGO, RSU, message
+from carla_cp.link.base import Luck
+from tests.link.carrying import CAR, EGO, RSU
 
 
 def test_every_part_of_the_key_makes_another_draw_and_the_same_key_the_same() -> None:
@@ -14,10 +14,3 @@ def test_every_part_of_the_key_makes_another_draw_and_the_same_key_the_same() ->
     draws = [Luck(seed).of(what, who, number).random() for seed, what, who, number in keys]
     assert len(set(draws)) == len(keys)
     assert draws == [Luck(seed).of(what, who, number).random() for seed, what, who, number in keys]
-
-
-def test_each_link_counts_for_itself() -> None:
-    turns = Turns()
-    taken = [turns.take(message(sender)) for sender in (RSU, RSU, CAR, RSU)]
-    assert taken == [0, 1, 0, 2]
-    assert turns.take(message(EGO, receiver=RSU)) == 0

@@ -9,8 +9,8 @@ from carla_cp.types import ChannelSpec, Loss
 from tests.link.carrying import EGO, PERIOD_US, RSU, carry
 
 
-def test_times_and_losses_are_those_of_the_recordings_of_before() -> None:
-    """The plain twin: the generators of the one model there was, keyed as it keyed them."""
+def test_times_and_losses_are_drawn_message_by_message_of_a_link() -> None:
+    """The plain twin."""
     channel = ChannelSpec(latency_ms=20.0, jitter_ms=5.0, loss=0.3, bandwidth_mbps=6.0)
     for number, flight in enumerate(carry(FixedLink(channel, 4), 20, 3)):
         who = zlib.crc32(RSU.encode()), zlib.crc32(EGO.encode())

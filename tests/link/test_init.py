@@ -53,6 +53,17 @@ def test_nothing_arrives_before_it_was_handed_over_and_every_packet_has_its_fate
         assert len(flight.losses) == (12, 5, 1, 1)[index % 4]
 
 
+@pytest.mark.parametrize("name", ["fixed", "gilbert", "trace"])
+def test_a_further_sender_changes_nobodys_luck(name: str, trace: Path) -> None:
+    both, alone, beside = model(name, trace), [], []
+    single = model(name, trace)
+    for number in range(10):
+        said = [sent(message(name, number, number * PERIOD_US), 3) for name in (CAR, RSU)]
+        beside += both.carry(said, around())[1:]
+        alone += single.carry(said[1:], around())
+    assert beside == alone and any(any(flight.losses) for flight in alone)
+
+
 @pytest.mark.parametrize("name", LINKS)
 def test_a_tick_at_which_nobody_speaks_is_nothing(name: str, trace: Path) -> None:
     assert model(name, trace).carry([], around()) == []

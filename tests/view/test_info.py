@@ -48,4 +48,4 @@ def test_a_recording_tells_its_agents_the_ego_first_and_its_route() -> None:
     assert info.route[0] == (drive.records[0].ego.pose.x, 0.0)
     assert info.codec == drive.codec
     silent = info_of_recording(dataclasses.replace(drive, records=()))
-    assert (silent.agents, silent.route) == ((), ())
+    assert (silent.agents, silent.route) == (("ego",), ())
