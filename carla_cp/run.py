@@ -32,12 +32,12 @@ from carla_cp.report import (
     write_report,
     write_summary,
 )
-from carla_cp.scenario import ScenarioError, draw_scenario
+from carla_cp.scenario import ScenarioError
 from carla_cp.session import Task, open_session
 from carla_cp.spectators import Spectators, recording_folder
 from carla_cp.types import CodecChoice, Episode, Scenario, TickRecord
 from carla_cp.workers import Finished, play_here, play_in_processes
-from carla_cp.world import World, WorldError
+from carla_cp.world import World, WorldError, check_on_map
 
 BAD_INPUT = (OptionError, ScenarioError, CodecError, CheckpointError, WorldError, RecordingError, StoredError)
 
@@ -127,9 +127,10 @@ def _has_what_is_kept(options: RunOptions, task: Task, path: Path) -> bool:
 
 
 def _check(options: RunOptions, tasks: Sequence[Task]) -> None:
-    """Raises ScenarioError or OptionError for what would stop the run at a later task, before the first begins."""
+    """Raises ScenarioError, WorldError or OptionError for what would stop a later task, before the first begins."""
+    for scenario in dict.fromkeys(task.scenario for task in tasks):
+        check_on_map(scenario, list(dict.fromkeys(task.seed for task in tasks if task.scenario is scenario)))
     for task in tasks:
-        draw_scenario(task.scenario, task.seed)
         folder = None if options.record is None else recording_folder(options.record, task)
         if folder is not None and folder.exists():
             raise OptionError(f"--record: {folder} exists; remove it, or give another folder")

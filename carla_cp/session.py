@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,7 +21,7 @@ from carla_cp.perception.checkpoint import load_detector
 from carla_cp.perception.detector import Detector
 from carla_cp.scenario import draw_scenario
 from carla_cp.types import AgentName, CodecChoice, Episode, Scenario, TickRecord
-from carla_cp.world import World, embedded_server
+from carla_cp.world import World, check_apart, embedded_server
 
 EPISODE_THREADS = 1  # of torch in one operation: a sum depends on how it is split, so no machine splits any
 
@@ -50,10 +50,13 @@ class Session:
     codecs: tuple[tuple[CodecChoice, Codec[Any]], ...]
     pool: Executor  # where agents look at their sweeps, side by side
 
-    def check(self, scenarios: tuple[Scenario, ...]) -> None:
-        """Raises WorldError when a scenario names a blueprint that this server does not have."""
+    def check(self, scenarios: Sequence[Scenario], seeds: Sequence[int]) -> None:
+        """Raises WorldError for a blueprint that this server does not have, and for one actor inside another."""
         for scenario in scenarios:
             self.world.check_blueprints(scenario)
+        shapes = self.world.shapes(scenarios)
+        for scenario in scenarios:
+            check_apart(scenario, seeds, shapes)
 
     def play(self, task: Task, watch: Callable[[TickRecord], None]) -> Episode:
         """Runs one episode from a freshly loaded map; `watch` sees every record as it comes, with its sweeps."""
@@ -108,5 +111,5 @@ def open_session(options: RunOptions) -> Iterator[Session]:
         stack.callback(world.close)
         pool = stack.enter_context(agents_pool())
         session = Session(world, server, detector, codecs, pool)
-        session.check(options.scenarios)
+        session.check(options.scenarios, options.seeds)
         yield session

@@ -136,6 +136,9 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
         ('speed="12"', 'sped="12"', "sped"),
         ("vehicle.lincoln.mkz_2017", "vehicle.lincoln.mkz_1917", "vehicle.lincoln.mkz_2017"),
         ('map="maps/crossing.xodr"', 'map="maps/nowhere.xodr"', "nowhere.xodr"),
+        ('<waypoint x="-14" y="5.25"', '<waypoint x="-14" y="45"', "x=-14.0 y=45.0 is not on a driving lane"),
+        ('x="15.5" y="-1.75"', 'x="55" y="-75"', "actor 'east_left' at x=55.0 y=-75.0"),
+        ('x="5.25" y="15.8"', 'x="1.75" y="17"', "'south_2' at x=1.8 y=17.0 is spawned inside 'south_1'"),
     ],
 )
 def test_a_broken_scenario_is_named_with_its_mend(

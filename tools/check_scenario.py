@@ -26,7 +26,7 @@ from tqdm import tqdm
 from carla_cp.options import OptionError, check_link, parse_seeds, scenario_files
 from carla_cp.scenario import ScenarioError, load_scenario
 from carla_cp.types import Scenario
-from carla_cp.world import World, WorldError, embedded_server
+from carla_cp.world import World, WorldError, check_apart, check_on_map, embedded_server
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,10 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     try:
+        seeds = parse_seeds(options.seeds)
         scenarios = [load_scenario(path) for path in scenario_files(options.scenarios)]
         for scenario in scenarios:
             check_link(scenario, ())
-        verdicts = list(_verdicts(scenarios, parse_seeds(options.seeds), options.out))
+            check_on_map(scenario, seeds)
+        verdicts = list(_verdicts(scenarios, seeds, options.out))
     except (OptionError, ScenarioError, WorldError, OSError) as error:
         print(f"check_scenario: {error}", file=sys.stderr)
         return 2
@@ -61,6 +63,9 @@ def _verdicts(scenarios: Sequence[Scenario], seeds: Sequence[int], pictures: Pat
     with bar, embedded_server() as (host, port), closing(World(host, port)) as world:
         for scenario in scenarios:
             world.check_blueprints(scenario)
+        shapes = world.shapes(scenarios)
+        for scenario in scenarios:
+            check_apart(scenario, seeds, shapes)
         for scenario in scenarios:
             drives = []
             for seed in seeds:

@@ -88,6 +88,14 @@ class Roads:
                 found.setdefault(landmark.id, float(s + landmark.distance))
         return tuple(StopLine(name, s) for name, s in sorted(found.items(), key=lambda item: item[1]))
 
+    def distance(self, x: float, y: float) -> float:
+        """How far (x, y) is from the nearest lane of any kind, 0 on it [m]."""
+        location = carla.Location(x, y, 0.0)
+        waypoint = self._map.get_waypoint(location, True, carla.LaneType.Any)
+        if waypoint is None:
+            return math.inf
+        return max(float(waypoint.transform.location.distance_2d(location)) - float(waypoint.lane_width) / 2, 0.0)
+
     # ------------------------------------------------------------------------------------------------- traffic
 
     def lane_points(self, step_m: float) -> FloatArray:

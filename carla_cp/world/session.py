@@ -40,6 +40,7 @@ from carla_cp.types import (
 from carla_cp.world.convert import carla_transform, pose_of
 from carla_cp.world.errors import WorldError
 from carla_cp.world.lidar import Lidar, lidar_attributes, noise_seed
+from carla_cp.world.shapes import Shape, read_shapes, shape_of
 
 STEP_US = 50_000  # 20 Hz
 CONNECT_TIMEOUT_S = 10.0
@@ -53,8 +54,7 @@ class _Body:
     spec: ActorSpec
     actor: carla.Actor
     label: ObjectClass | None
-    body_from_box: Pose  # of the box centre
-    size: tuple[float, float, float]
+    shape: Shape
 
 
 class World:
@@ -133,6 +133,11 @@ class World:
                     f"unknown blueprint '{spec.blueprint}'; did you mean: {near}"
                 )
 
+    def shapes(self, scenarios: Sequence[Scenario]) -> dict[str, Shape]:
+        """The shapes of all bodies in these scenarios, by blueprint."""
+        names = [spec.blueprint for item in scenarios for spec in (item.ego, *item.actors)]
+        return read_shapes(self._client.get_world(), dict.fromkeys(names))
+
     def spawn(self, scenario: Scenario, seed: int, sensor_period_us: int = 2 * STEP_US) -> None:
         """Puts the scenario's actors, sensors and light states into the loaded world.
 
@@ -171,10 +176,7 @@ class World:
         except RuntimeError as error:
             where = f"x={spec.start.x:.1f} y={spec.start.y:.1f}"
             raise WorldError(f"actor '{spec.rolename}' cannot be spawned at {where}: {error}") from error
-        box = actor.bounding_box
-        extent = (2 * box.extent.x, 2 * box.extent.y, 2 * box.extent.z)
-        offset = Pose(box.location.x, box.location.y, box.location.z)
-        return _Body(spec, actor, _label(blueprint), offset, extent)
+        return _Body(spec, actor, _label(blueprint), shape_of(actor))
 
     def _spawn_lidar(
         self, agent: AgentName, lidar: LidarSpec, pose: Pose, parent: carla.Actor | None, seed: int
@@ -322,15 +324,15 @@ class World:
     def _object(self, body: _Body) -> TruthObject:
         state = self._state(body)
         pose = state.pose
-        box = (pose.x, pose.y, pose.z + body.size[2] / 2, *body.size, pose.yaw)
+        box = (pose.x, pose.y, pose.z + body.shape.size[2] / 2, *body.shape.size, pose.yaw)
         return TruthObject(body.actor.id, body.spec.rolename, body.spec.blueprint, body.label, state, box, 0)
 
     def _state(self, body: _Body) -> VehicleState:
         now = self._now.find(body.actor.id)
         if now is None:
             raise WorldError(f"actor '{body.spec.rolename}' vanished from the world")
-        world_from_box = compose(pose_of(now.get_transform()), body.body_from_box)
-        length, width, height = body.size
+        world_from_box = compose(pose_of(now.get_transform()), body.shape.body_from_box)
+        length, width, height = body.shape.size
         foot = transform_points(matrix_from_pose(world_from_box), np.array([[0.0, 0.0, -height / 2]]))[0]
         velocity, acceleration = now.get_velocity(), now.get_acceleration()
         return VehicleState(
