@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from sights import Contact, Drive, Look
@@ -22,9 +23,10 @@ from carla_cp.perception.presets import MINI
 from carla_cp.perception.truth import users_in_range
 from carla_cp.scenario import draw_scenario
 from carla_cp.types import AgentName, Pose, Scenario, Sweep, Track, TruthObject, VehicleState
-from carla_cp.world import Roads, World
+from carla_cp.world import STEP_US, Roads, World
 
 GRID = MINI.grid  # what lies outside is not detected, whoever sees it
+CAPTURE_US = 2 * STEP_US
 
 
 def drive_blind(world: World, scenario: Scenario, seed: int) -> Drive:
@@ -37,7 +39,7 @@ def drive_blind(world: World, scenario: Scenario, seed: int) -> Drive:
     roads = Roads(world.map)
     line = roads.trace([drawn.ego.start, *drawn.route])
     route, stop_lines = Route(line), roads.stop_lines(line)
-    world.spawn(drawn, seed)
+    world.spawn(drawn if drawn.hazards else replace(drawn, connected=(), rsus=()), seed)  # nothing to be seen there
     planner = Planner(PlannerConfig(cruise_mps=drawn.ego.speed_mps), route)
     moving = [spec for spec in drawn.actors if spec.path]
     traffic = Traffic(drawn.actors, {spec.rolename: roads.stop_lines(np.array(spec.path)) for spec in moving})
@@ -49,7 +51,7 @@ def drive_blind(world: World, scenario: Scenario, seed: int) -> Drive:
         now = world.tick()
         ego, objects, signals = world.odometry(), world.objects(), world.signals()
         sweeps = tuple(world.sweeps())
-        if sweeps:
+        if now % CAPTURE_US == 0:
             looks.append(Look(now, ego, objects, _returns(sweeps, objects, hazard, drawn.channel.range_m)))
         gaps = _gaps(ego, objects)
         nearest_m = min(nearest_m, gaps.get(hazard or "", math.inf))
@@ -77,6 +79,8 @@ def _returns(
 ) -> tuple[tuple[AgentName, int], ...]:
     """Of each agent the returns on the hazard; 0 where they are of no use to the ego, as either is too far from it."""
     target = [item for item in objects if item.rolename == hazard]
+    if not sweeps:
+        return ()
     own = _agent_pose(sweeps[0])
     counts = []
     for sweep in sweeps:

@@ -14,7 +14,9 @@ from carla_cp.driving.planner import PlannerConfig
 from carla_cp.driving.tracker import TrackerConfig
 from carla_cp.types import AgentName, FloatArray, Scenario, TruthObject, VehicleState
 
-RETURNS = 10  # LiDAR points on a hazard with which an agent sees it
+# LiDAR points on a hazard with which an agent sees it: from 5 to 9 of them on, `mini` finds 0.83 of vehicles, 0.94 of
+# cyclists and 0.93 of pedestrians, from 3 to 4 half of vehicles and cyclists (tools/returns_needed.py on our val data).
+RETURNS = 5
 RATE_HZ = 10.0  # of sensing and sharing
 STEP_S = 0.05
 CRASHES = 0.7  # of the seeds, in which the ego alone must be too late; the team never may be
