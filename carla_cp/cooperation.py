@@ -112,6 +112,7 @@ class Cooperation:
         self._channel = scenario.channel
         self._packet_bytes = scenario.channel.mtu_bytes - LINK_HEADER_BYTES
         self._link = Link(scenario.channel, zlib.crc32(f"link {scenario.seed} {seed}".encode()))
+        self._correction = scenario.localization.correction
         self._localization = Localization(
             scenario.localization,
             zlib.crc32(f"localization {scenario.seed} {seed}".encode()),
@@ -230,7 +231,7 @@ class Cooperation:
         if isinstance(self._codec, OracleCodec):
             detections = capture.oracle
         else:
-            detections = self._detector.finish(capture.ego_view, shared, self._pool)
+            detections = self._detector.finish(capture.ego_view, shared, self._pool, (), self._correction)
         self.tracker.update(detections, capture.world_from_agent, capture.time_us)
         clock.lap("detect")
         return Perceived(

@@ -206,6 +206,14 @@ class ChannelSpec:
     trace_file: Path | None = None  # of `trace`
 
 
+class Correction(Enum):
+    """Whether receivers correct the poses that messages say by the boxes that several agents see."""
+
+    METHOD = "method"  # as the way of fusing says: `late` and fusion `coalign` do, the others do not
+    ON = "on"  # with every codec but those that send points
+    OFF = "off"
+
+
 @dataclass(frozen=True, slots=True)
 class LocalizationSpec:
     """How far off connected vehicles believe to be, as standard deviations; RSUs are surveyed and know their place."""
@@ -214,6 +222,7 @@ class LocalizationSpec:
     heading_deg: float = 0.0  # likewise
     drift_m: float = 0.0  # of x and of y, an offset that wanders
     drift_s: float = 10.0  # after so long it has forgotten all but 1/e of what it was
+    correction: Correction = Correction.METHOD
 
 
 @dataclass(frozen=True, slots=True)

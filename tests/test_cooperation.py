@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from carla_cp.stopwatch import Stopwatch
 from carla_cp.types import (
     AgentName,
     CodecChoice,
+    Correction,
     Detections,
     Loss,
     Outcome,
@@ -75,7 +76,7 @@ def test_a_message_that_overtakes_an_older_one_is_the_one_that_is_fused(
 ) -> None:
     fused: list[int] = []
 
-    def finish(view: View, shared: Sequence[Shared], pool: Executor) -> Detections:
+    def finish(view: View, shared: Sequence[Shared], *_: object) -> Detections:
         fused.extend(item.time_us for item in shared)
         return Detections(np.zeros((0, 7)), np.zeros(0), np.zeros(0, np.int64))
 
@@ -104,7 +105,7 @@ def test_messages_of_other_weights_are_rejected_counted_and_not_fused(
 ) -> None:
     fused: list[str] = []
 
-    def finish(view: View, shared: Sequence[Shared], pool: Executor) -> Detections:
+    def finish(view: View, shared: Sequence[Shared], *_: object) -> Detections:
         fused.extend(item.sender for item in shared)
         return Detections(np.zeros((0, 7)), np.zeros(0), np.zeros(0, np.int64))
 
@@ -206,7 +207,7 @@ def test_requests_are_the_same_for_any_number_of_threads_and_change_nobody_s_luc
 def test_each_link_numbers_its_own_messages_so_that_a_further_sender_changes_nobodys_luck(
     detector: Detector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detector, "finish", lambda view, shared, pool: Detections.empty())
+    monkeypatch.setattr(detector, "finish", lambda *_: Detections.empty())
     scenario = channel(loss=0.3, jitter_ms=20.0)
     codec = load_codec("early", ROOT / "checkpoints" / "mini")
 
@@ -252,7 +253,8 @@ def test_messages_are_laid_by_believed_poses_while_the_radio_and_the_ego_s_own_f
     fused: list[tuple[Pose, dict[str, Pose]]] = []
     antennas: list[dict[str, Pose]] = []
 
-    def finish(view: View, shared: Sequence[Shared], pool: Executor) -> Detections:
+    def finish(view: View, shared: Sequence[Shared], *rest: object) -> Detections:
+        assert rest[-1] is Correction.OFF
         fused.append((view.world_from_agent, {item.sender: item.world_from_agent for item in shared}))
         return Detections.empty()
 
@@ -262,7 +264,9 @@ def test_messages_are_laid_by_believed_poses_while_the_radio_and_the_ego_s_own_f
 
     monkeypatch.setattr(detector, "finish", finish)
     monkeypatch.setattr(FixedLink, "carry", carry)
-    lost = override(override(channel(), "localization.position_m=5"), "localization.heading_deg=3")
+    lost = channel()
+    for setting in ("position_m=5", "heading_deg=3", "correction=off"):
+        lost = override(lost, f"localization.{setting}")
     codec = load_codec("early", ROOT / "checkpoints" / "mini")
     looks = [sweep("hero", 0.0), sweep("cav", 10.0), sweep("rsu_1", 20.0)]
     with ThreadPoolExecutor(1) as pool:

@@ -18,6 +18,7 @@ from carla_cp.perception.anchors import AnchorHead
 from carla_cp.perception.backbone import Backbone, Merge, lay_channels_last
 from carla_cp.perception.certainty import sigmas_of_boxes
 from carla_cp.perception.config import DetectorConfig
+from carla_cp.perception.correction import corrected, corrects, on_received_cells
 from carla_cp.perception.encoders import make_encoder
 from carla_cp.perception.fusion import (
     Member,
@@ -35,7 +36,7 @@ from carla_cp.perception.head import HEAT_BIAS, DetectionHead, Head, RawHeads, s
 from carla_cp.perception.joining import gather, join
 from carla_cp.perception.pillars import PillarPoints, on_own_body
 from carla_cp.perception.view import View
-from carla_cp.types import Detections, FloatArray, PointArray, Shared, Stage, Sweep
+from carla_cp.types import Correction, Detections, FloatArray, PointArray, Shared, Stage, Sweep
 
 
 class Detector(nn.Module):
@@ -127,17 +128,19 @@ class Detector(nn.Module):
         return View(self, sweep)
 
     @torch.no_grad()
-    def receive(self, item: Shared) -> Received:
+    def receive(self, item: Shared, correction: Correction = Correction.METHOD) -> Received:
         """What the fusion rule takes of a message of features, computed as far as the sender's pose has no part in it.
 
         Raises ValueError for features whose shape is not that of their stage.
         """
         maps, heat = self._maps_of(item)
-        if not self.fusion.aligns:
+        if not corrects(correction, self.fusion.aligns):
             return Received(item, tuple(maps), heat)
-        bev = self.backbone.merge([features for features, _ in maps])[0]
         alone = tuple(Team((ego_member(features[0], heat),)) for features, _ in maps)
-        return Received(item, tuple(maps), heat, bev, self.read(self.fuse(alone)))
+        found = self.read(self.fuse(alone))
+        if not self.fusion.aligns:
+            return Received(item, tuple(maps), heat, None, on_received_cells(found, maps[0][1][0], self.config.grid))
+        return Received(item, tuple(maps), heat, self.backbone.merge([features for features, _ in maps])[0], found)
 
     @torch.no_grad()
     def finish(
@@ -146,24 +149,25 @@ class Detector(nn.Module):
         shared: Sequence[Shared],
         pool: Executor | None = None,
         received: Sequence[Received] = (),
+        correction: Correction = Correction.METHOD,
     ) -> Detections:
         """The ego's detections, in its agent frame, with all that was heard; senders side by side in `pool`.
 
         Points join the ego's cloud, or are encoded sender by sender and fused (`encodes_apart`); features run through
         what is left of the network, are warped and fused; boxes are merged by NMS. `received` are messages that
-        `receive` prepared. Raises ValueError as `receive` does.
+        `receive` prepared with the same `correction` of poses. Raises ValueError as `receive` does.
         """
         points = [item for item in shared if item.stage is Stage.POINTS]
         apart = points if self.config.encodes_apart else []
         start = ego if not points or apart else View(self, ego.sweep, self._merge_points(ego, points))
         features = [item for item in shared if item.features is not None]
         each = map if pool is None else pool.map
-        known = [*each(self.receive, features), *received]
-        heard = list(each(self._placed, [ego] * len(known), known, self._poses(ego, known)))
+        known = [*each(self.receive, features, [correction] * len(features)), *received]
+        heard = list(each(self._placed, [ego] * len(known), known, self._poses(ego, known, correction)))
         heard += each(self._projected, [ego] * len(apart), apart)
         found = self.read(self.fuse(side_by_side(start.members, heard))) if heard else start.boxes
         boxes = [item for item in shared if item.stage is Stage.BOXES]
-        return found if not boxes else self._merge_boxes(ego, found, boxes)
+        return found if not boxes else self._merge_boxes(ego, found, boxes, correction)
 
     def read(self, fused: Tensor) -> Detections:
         """The boxes in a fused feature (C, H, W), without one on the agent's own vehicle."""
@@ -196,11 +200,13 @@ class Detector(nn.Module):
         age_s = (ego.sweep.time_us - item.time_us) / 1e6
         return tuple(replace(own, roadside=is_roadside(item.sender), age_s=age_s) for own in members)
 
-    def _poses(self, ego: View, received: Sequence[Received]) -> list[FloatArray]:
-        """The matrix ego_from_agent (4, 4) of each sender: as believed, unless the rule corrects them."""
+    def _poses(self, ego: View, received: Sequence[Received], correction: Correction) -> list[FloatArray]:
+        """The matrix ego_from_agent (4, 4) of each sender: as believed, or corrected by the boxes of all."""
         believed = [_ego_from(ego, item.shared) for item in received]
-        if not self.fusion.aligns or not received:
+        if not received or not corrects(correction, self.fusion.aligns):
             return believed
+        if not self.fusion.aligns:
+            return list(corrected([np.eye(4), *believed], [ego.boxes, *(item.found for item in received)])[1:])
         sights = [Sight(np.eye(4), ego.bev, ego.boxes)]
         sights += [
             Sight(pose, item.bev, item.found)
@@ -265,23 +271,29 @@ class Detector(nn.Module):
             return (config.filters[0], grid.pillar_rows // config.strides[0], grid.pillar_columns // config.strides[0])
         return (config.bev_channels, grid.rows, grid.columns)
 
-    def _merge_boxes(self, ego: View, found: Detections, shared: Sequence[Shared]) -> Detections:
+    def _merge_boxes(
+        self, ego: View, found: Detections, shared: Sequence[Shared], correction: Correction
+    ) -> Detections:
         """Joined by covariance where every sender tells how sure it is of its boxes, else the best of those there."""
         sets = [replace(found, sigmas=sigmas_of_boxes(found)), *map(_boxes_of, shared)]
         if any(each.sigmas is None for each in sets):
-            return self._best_boxes(ego, found, shared)
+            return self._best_boxes(ego, found, shared, correction)
         config = self.config
         most = config.max_boxes * len(config.classes)
         poses = [np.eye(4), *(_ego_from(ego, item) for item in shared)]
-        boxes = gather(poses, [each.take(np.arange(min(len(each.scores), most))) for each in sets])
+        best = [each.take(np.arange(min(len(each.scores), most))) for each in sets]
+        boxes = gather(poses, best, corrects(correction, True))
         boxes = boxes.take(self._is_beyond_body(boxes.found))
         return join(boxes, len(config.classes), config.max_boxes, config.nms_iou)
 
-    def _best_boxes(self, ego: View, found: Detections, shared: Sequence[Shared]) -> Detections:
-        """What NMS leaves of all boxes, where their senders believe to be."""
+    def _best_boxes(self, ego: View, found: Detections, shared: Sequence[Shared], correction: Correction) -> Detections:
+        """What NMS leaves of all boxes, where their senders believe to be unless that is corrected."""
+        sets = [_boxes_of(item) for item in shared]
+        poses: Sequence[FloatArray] = [_ego_from(ego, item) for item in shared]
+        if corrects(correction, False):
+            poses = corrected([np.eye(4), *poses], [found, *sets])[1:]
         moved = [
-            replace(boxes, boxes=transform_boxes(_ego_from(ego, item), boxes.boxes))
-            for item, boxes in ((item, _boxes_of(item)) for item in shared)
+            replace(boxes, boxes=transform_boxes(pose, boxes.boxes)) for pose, boxes in zip(poses, sets, strict=True)
         ]
         return suppress(self._beyond_body(Detections.joined([found, *moved])), self.config)
 
@@ -300,7 +312,7 @@ class Received:
     maps: tuple[tuple[Tensor, Tensor], ...]  # features (1, C, H, W) and validity (1, H, W) per scale
     heat: Tensor | None  # (H, W), for rules that ask
     bev: Tensor | None = None  # (C_bev, rows, columns), for rules that align
-    found: Detections = field(default_factory=Detections.empty)  # the sender's own boxes, for rules that align
+    found: Detections = field(default_factory=Detections.empty)  # the sender's own boxes, where poses are corrected
 
 
 def _ego_from(ego: View, item: Shared) -> FloatArray:

@@ -1,8 +1,8 @@
 """Boxes of several agents become one set: poses corrected by the boxes themselves, overlapping boxes averaged.
 
 What agents say of one object is weighed by its score and its inverse covariance (the information form of the Kalman
-filter). Poses are those of `alignment.align`. Published late fusion takes poses as they are and keeps the best box of
-those that overlap; so does the detector where boxes come without accuracy.
+filter). Poses are those of `alignment.align`, unless they are to be taken as they came. Published late fusion takes
+them so and keeps the best box of those that overlap; so does the detector where boxes come without accuracy.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Boxes:
         return Boxes(self.found.take(chosen), self.owners[chosen])
 
 
-def gather(ego_from_agents: Sequence[FloatArray], found: Sequence[Detections]) -> Boxes:
-    """All boxes where the corrected poses put them; `found`, the ego's first, come with sigmas."""
-    poses = align(ego_from_agents, found, [_in_axes(each) for each in found])
+def gather(ego_from_agents: Sequence[FloatArray], found: Sequence[Detections], aligns: bool = True) -> Boxes:
+    """All boxes where the poses, corrected if it `aligns`, put them; `found`, the ego's first, come with sigmas."""
+    poses = align(ego_from_agents, found, [spreads(each) for each in found]) if aligns else ego_from_agents
     placed = Detections.joined(
         [replace(each, boxes=transform_boxes(pose, each.boxes)) for pose, each in zip(poses, found, strict=True)]
     )
@@ -103,7 +103,7 @@ def _information(found: Detections) -> FloatArray:
     return result * found.scores[:, None, None]
 
 
-def _in_axes(found: Detections) -> FloatArray:
+def spreads(found: Detections) -> FloatArray:
     """Standard deviations (N, 3) of x, y and heading in the frame of the boxes."""
     along, across, turn = _sigmas(found).T
     cos, sin = np.cos(found.boxes[:, 6]), np.sin(found.boxes[:, 6])

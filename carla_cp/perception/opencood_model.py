@@ -27,7 +27,7 @@ from carla_cp.perception.opencood import YAML, read_weights, weights_path
 from carla_cp.perception.opencood_settings import read_settings
 from carla_cp.perception.presets import FULL_OPV2V, opv2v_grid
 from carla_cp.perception.view import View
-from carla_cp.types import Detections, FloatArray, ObjectClass, PointArray, Shared, Stage, Sweep
+from carla_cp.types import Correction, Detections, FloatArray, ObjectClass, PointArray, Shared, Stage, Sweep
 
 PREFIX = "opencood:"
 _AGENTS = 7  # places for agents in the tables that its models read
@@ -105,7 +105,7 @@ class OpencoodDetector(Detector):
         """The agent's view of its own sweep: points and boxes."""
         return OpencoodView(self, sweep)
 
-    def receive(self, item: Shared) -> Received:
+    def receive(self, item: Shared, correction: Correction = Correction.METHOD) -> Received:
         """Raises ValueError: there are no features to receive."""
         raise ValueError(f"OpenCOOD's models take points or boxes, not {item.stage.value} of {item.sender}")
 
@@ -116,6 +116,7 @@ class OpencoodDetector(Detector):
         shared: Sequence[Shared],
         pool: Executor | None = None,
         received: Sequence[Received] = (),
+        correction: Correction = Correction.METHOD,
     ) -> Detections:
         """The ego's detections, in its agent frame, with all that was heard; late models fuse boxes alone."""
         for item in (*shared, *(one.shared for one in received)):
@@ -126,7 +127,7 @@ class OpencoodDetector(Detector):
             raise ValueError("this model was trained for late fusion; share boxes, with codec late")
         found = self.detect(ego, points) if points else ego.boxes
         boxes = [item for item in shared if item.stage is Stage.BOXES]
-        return found if not boxes else self._best_boxes(ego, found, boxes)
+        return found if not boxes else self._best_boxes(ego, found, boxes, correction)
 
     @torch.no_grad()
     def detect(self, ego: View, heard: Sequence[Shared]) -> Detections:

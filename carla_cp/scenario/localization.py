@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from lxml import etree
 
-from carla_cp.scenario.values import decimal, number
-from carla_cp.types import LocalizationSpec
+from carla_cp.scenario.values import decimal, number, text
+from carla_cp.types import Correction, LocalizationSpec
 
 
 def localization_from(element: etree._Element) -> LocalizationSpec:
-    """The pose errors of a valid `<localization>`."""
+    """The errors of pose of a valid `<localization>`."""
     default = LocalizationSpec()
     return LocalizationSpec(
         position_m=number(element, "position_m", default.position_m),
         heading_deg=number(element, "heading_deg", default.heading_deg),
         drift_m=number(element, "drift_m", default.drift_m),
         drift_s=number(element, "drift_s", default.drift_s),
+        correction=Correction(text(element, "correction", default.correction.value)),
     )
 
 
@@ -26,4 +27,5 @@ def element_of(spec: LocalizationSpec) -> etree._Element:
     element.set("heading_deg", decimal(spec.heading_deg))
     element.set("drift_m", decimal(spec.drift_m))
     element.set("drift_s", decimal(spec.drift_s))
+    element.set("correction", spec.correction.value)
     return element

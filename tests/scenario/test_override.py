@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from carla_cp.scenario import ScenarioError, load_scenario, override
-from carla_cp.types import ChannelSpec, LocalizationSpec, Scenario
+from carla_cp.types import ChannelSpec, Correction, LocalizationSpec, Scenario
 
 
 @pytest.fixture
@@ -66,6 +66,13 @@ def test_every_error_of_localisation_can_be_set_and_settings_add_up(small: Scena
     assert replace(changed, localization=small.localization) == small
 
 
+def test_the_correction_of_poses_is_the_method_s_own_unless_it_is_switched(small: Scenario) -> None:
+    assert small.localization.correction is Correction.METHOD
+    on = override(override(small, "localization.correction=on"), "localization.drift_s=3")
+    assert on.localization == LocalizationSpec(drift_s=3.0, correction=Correction.ON)
+    assert override(on, "localization.correction=off").localization.correction is Correction.OFF
+
+
 def test_timeout_and_seed_can_be_set(small: Scenario) -> None:
     assert override(small, "timeout_s=7.5") == replace(small, timeout_s=7.5)
     assert override(small, " seed = 12 ") == replace(small, seed=12)
@@ -106,6 +113,7 @@ def test_settings_add_up_and_tiny_numbers_survive(small: Scenario) -> None:
         ("localization.position_m=1e9", ["'1e9'"]),
         ("localization.heading_deg=181", ["'181'", "180"]),
         ("localization.drift_s=0", ["'0'"]),
+        ("localization.correction=maybe", ["'maybe'", "method"]),
         ("timeout_s=0", ["'0'"]),
         ("timeout_s=inf", ["'inf'"]),
         ("seed=-1", ["'-1'"]),
