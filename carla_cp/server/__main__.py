@@ -16,6 +16,7 @@ from carla_cp.server.handlers import VERSION
 from carla_cp.server.maps import MapError, MapLibrary
 from carla_cp.server.simulation import Simulation
 from carla_cp.server.stream import Streams
+from carla_cp.server.table import lines
 
 _LEVELS = ("debug", "info", "warning", "error")
 
@@ -30,6 +31,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--map", type=Path, metavar="FILE", help="OpenDRIVE file of the first world")
     parser.add_argument("--maps", type=Path, metavar="DIR", help="folder of *.xodr files that load_world knows")
     parser.add_argument("--log-level", default="warning", choices=_LEVELS, help="what is said on stderr")
+    parser.add_argument("--list-calls", action="store_true", help="print every remote call and what is done with it")
     parser.add_argument("--parent-pid", type=int, metavar="PID", help="end when this parent process ends")
     return parser.parse_args(arguments)
 
@@ -90,6 +92,9 @@ async def _run(options: argparse.Namespace) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the server until it is told to end; returns the exit status."""
     options = parse(arguments)
+    if options.list_calls:
+        print("\n".join(lines()))
+        return 0
     logging.basicConfig(level=options.log_level.upper(), format="carla_cp.server: %(message)s", stream=sys.stderr)
     if options.parent_pid:
         die_with(options.parent_pid)

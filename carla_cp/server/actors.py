@@ -24,6 +24,7 @@ from carla_cp.server.snapshot import (
     vehicle_record,
     walker_record,
 )
+from carla_cp.server.vehicle_wire import AckermannGains, PhysicsControl
 from carla_cp.server.wire import (
     AckermannControl,
     ActorInfo,
@@ -120,10 +121,15 @@ class Solid(Actor):
         self.body.x, self.body.y, self.body.z = pose.x, pose.y, pose.z
         self.body.yaw, self.body.pitch, self.body.roll = (math.radians(a) for a in (pose.yaw, pose.pitch, pose.roll))
 
+    @property
+    def mass(self) -> float:
+        """Mass [kg]; infinite for what nothing moves."""
+        return self.blueprint.mass
+
     def set_physical(self, on: bool) -> None:
         """Whether it moves by itself; while it does not, it rests and nothing pushes it."""
         self.physical = on
-        self.body.inverse_mass = 1.0 / self.blueprint.mass if on else 0.0
+        self.body.inverse_mass = 1.0 / self.mass if on else 0.0
         if not on:
             self.body.stop()
             self.motion = Motion(self.motion.pose)
@@ -164,6 +170,26 @@ class Vehicle(Solid):
     view: LightView = field(default_factory=LightView)
     lamps: int = 0
     limit_kmh: float = DEFAULT_KMH
+    gains: AckermannGains = field(default_factory=AckermannGains)
+    physics: PhysicsControl | None = None  # what a client wrote
+
+    @property
+    def mass(self) -> float:
+        """Mass [kg]."""
+        return self.blueprint.mass if self.physics is None else self.physics.mass
+
+    @property
+    def gear(self) -> int:
+        """The gear that is in: -1 backwards, 0 at rest, 1 ahead, or what the driver chose."""
+        if self.control.manual_gear_shift:
+            return self.control.gear
+        return 0 if not self.body.moving else (-1 if self.body.speed < 0 else 1)
+
+    def set_physics(self, physics: PhysicsControl) -> None:
+        """Takes over its mass."""
+        self.physics = physics
+        if self.physical:
+            self.body.inverse_mass = 1.0 / physics.mass
 
     def drive(self, dt: float) -> None:
         """One step under its driver's inputs."""
@@ -180,10 +206,7 @@ class Vehicle(Solid):
 
     def record(self) -> bytes:
         """Its part of the snapshot."""
-        gear = self.control.gear
-        if not self.control.manual_gear_shift:
-            gear = 0 if not self.body.moving else (-1 if self.body.speed < 0 else 1)
-        shown = replace(self.control, gear=gear)
+        shown = replace(self.control, gear=self.gear)
         return vehicle_record(self.id, self.motion, shown, self.limit_kmh, self.view)
 
 

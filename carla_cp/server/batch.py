@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from carla_cp.server import handlers, wire
+from carla_cp.server import handlers, road_user_handlers, wire
 from carla_cp.server.actors import Actor
 from carla_cp.server.handlers import RefusedError
 from carla_cp.server.simulation import Simulation
@@ -72,21 +72,21 @@ def _nothing(simulation: Simulation, actor_id: Raw, *_: Raw) -> None:
 
 _COMMANDS: dict[int, tuple[Callable[..., bool | None], int]] = {
     1: (handlers.destroy, 1),
-    2: (handlers.control_vehicle, 2),
-    3: (handlers.control_ackermann, 2),
-    4: (handlers.control_walker, 2),
-    5: (_nothing, 2),
+    2: (road_user_handlers.control_vehicle, 2),
+    3: (road_user_handlers.control_ackermann, 2),
+    4: (road_user_handlers.control_walker, 2),
+    5: (road_user_handlers.set_physics_control, 2),
     6: (handlers.set_transform, 2),
-    7: (handlers.set_walker_state, 3),
+    7: (road_user_handlers.set_walker_state, 3),
     8: (handlers.set_velocity, 2),
     9: (_nothing, 2),
     10: (handlers.add_impulse, 2),
-    11: (_nothing, 2),
+    11: (handlers.add_force, 2),
     12: (_nothing, 2),
     13: (_nothing, 2),
     14: (handlers.set_physical, 2),
     15: (_nothing, 2),
     16: (_nothing, 2),  # the client tells its TrafficManager once we have agreed
     17: (_nothing, 2),
-    18: (handlers.set_lamps, 2),
+    18: (road_user_handlers.set_lamps, 2),
 }

@@ -41,9 +41,11 @@ def load(opendrive: str) -> Town | None:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             mesh = Mesh(stored["vertices"], stored["triangles"], stored["labels"])
-            obstacles = stored["obstacles"]
+            obstacles, parts = stored["obstacles"], stored["parts"]
         if obstacles.ndim != 2 or obstacles.shape[1] != 7 or obstacles.dtype != np.float64:
             raise ValueError(f"the obstacles are {obstacles.dtype}{obstacles.shape}")
+        if parts.shape != (len(obstacles) + 1,) or parts.dtype != np.int64 or parts[-1] != len(mesh.triangles):
+            raise ValueError(f"the parts are {parts.dtype}{parts.shape}")
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile) as error:
@@ -51,7 +53,7 @@ def load(opendrive: str) -> Town | None:
         return None
     with suppress(OSError):
         os.utime(path)
-    return Town(mesh, obstacles)
+    return Town(mesh, obstacles, parts)
 
 
 def save(opendrive: str, town: Town) -> None:
@@ -69,6 +71,7 @@ def save(opendrive: str, town: Town) -> None:
                     triangles=mesh.triangles,
                     labels=mesh.labels,
                     obstacles=town.obstacles,
+                    parts=town.parts,
                 )
             os.replace(name, path)
         except BaseException:

@@ -21,12 +21,14 @@ from carla_cp.server.actors import (
 from carla_cp.server.collisions import Contact, collide, overlap
 from carla_cp.server.lights import GREEN, RED, Group, Light, build_groups
 from carla_cp.server.maps import LoadedMap
-from carla_cp.server.raycast import Mover
+from carla_cp.server.raycast import Mover, RayCaster
+from carla_cp.server.scenery import Scenery
 from carla_cp.server.sensors import Reading
 from carla_cp.server.shapes import actor_mesh
 from carla_cp.server.snapshot import COLLISION, LightView, collision_payload, header
 from carla_cp.server.spawning import SpawnError, build_actor, build_light, build_spectator
 from carla_cp.server.stream import Streams
+from carla_cp.server.street_lights import Lamp
 from carla_cp.server.wire import ActorInfo, Description, Transform, Vector
 from carla_cp.server.zones import FREE, YIELD
 
@@ -61,6 +63,8 @@ class Episode:
             self._light_ids.append(actor.id)
             self.actors[actor.id] = actor
         self._own = len(self.actors)
+        self.scenery = Scenery(loaded)
+        self.lamps: dict[int, Lamp] = {}  # of the street lights that clients have changed, by id
         self._hits: list[_Hit] = []
 
     @property
@@ -128,6 +132,7 @@ class Episode:
         """Everything vanishes."""
         for actor_id in list(self.actors):
             self.destroy(actor_id)
+        self.scenery.close()
 
     # --------------------------------------------------------------------------------------------------- one step
 
@@ -156,7 +161,7 @@ class Episode:
 
     def _collide(self) -> None:
         solids = [actor for actor in self.solids() if actor.collides and actor.parent is None]
-        contacts = collide([actor.body for actor in solids], self.map.obstacles, self.map.places)
+        contacts = collide([actor.body for actor in solids], self.scenery.obstacles, self.scenery.places)
         self._hits = []
         for contact in contacts:
             self._note(contact, solids)
@@ -164,7 +169,7 @@ class Episode:
     def _note(self, contact: Contact, solids: list[Solid]) -> None:
         first, impulse = solids[contact.first], contact.impulse
         if contact.fixed:
-            body = self.map.obstacles[contact.second]
+            body = self.scenery.obstacles[contact.second]
             name = "static.building" if min(body.length, body.width) > 2.0 else "static.pole"
             self._hits.append(_Hit(first.id, ActorInfo(0, 0, Description(0, name)), impulse))
             return
@@ -200,28 +205,30 @@ class Episode:
         """Every actor's part of the snapshot."""
         return [actor.record() for actor in self.actors.values()]
 
-    def sense(self, frame: int, dt: float) -> Iterator[tuple[int, bytes]]:
+    def sense(self, frame: int, dt: float, gravity: float) -> Iterator[tuple[int, bytes]]:
         """Stream ids and messages of the sensors that are due and listened to, one at a time as they are computed."""
         seconds = self.time_us / 1e6
         yield from self._tell_hits(frame, seconds)
         due = [a for a in self.actors.values() if isinstance(a, SensorActor) and a.due(self.time_us)]
         due = [actor for actor in due if self._streams.wanted(actor.stream_id)]
         if any(actor.reader.needs_rays for actor in due):
-            self._place_movers()
+            self.place_movers()
         for actor in due:
             pose = actor.motion.pose
             reading = Reading(
-                frame - actor.born, dt, actor.motion, matrix_of(pose), self.map.carla_map, self.map.caster
+                frame - actor.born, dt, actor.motion, matrix_of(pose), self.map.carla_map, self.scenery.caster, gravity
             )
             yield actor.stream_id, header(actor.reader.kind, frame, seconds, pose) + actor.reader.read(reading)
 
-    def _place_movers(self) -> None:
+    def place_movers(self) -> RayCaster:
+        """What casts rays into the world as it is now."""
         movers = []
         for actor in self.solids():
             look = actor.blueprint
             mesh = actor_mesh(look.kind, look.length, look.width, look.height)
             movers.append(Mover(actor.id, mesh, matrix_of(actor.motion.pose)))
-        self.map.caster.place(movers)
+        self.scenery.caster.place(movers)
+        return self.scenery.caster
 
     def _tell_hits(self, frame: int, seconds: float) -> Iterator[tuple[int, bytes]]:
         if not self._hits:

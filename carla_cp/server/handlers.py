@@ -1,19 +1,16 @@
-"""What clients can ask of the world, its vehicles and its pedestrians; the arguments are raw msgpack."""
+"""What clients can ask of the world and of any actor; the arguments are raw msgpack."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import replace
 from typing import TypeVar
 
 from carla_cp.server import wire
-from carla_cp.server.actors import Actor, Solid, Vehicle, Walker
+from carla_cp.server.actors import Actor, Solid, Vehicle
 from carla_cp.server.blueprints import LIBRARY
 from carla_cp.server.simulation import Simulation
 from carla_cp.server.wire import Raw, Transform
 
 VERSION = "0.9.16"
-_MAX_REPORTED_STEER_DEG = 70.0
 _SomeActor = TypeVar("_SomeActor", bound=Actor)
 
 
@@ -95,6 +92,19 @@ def set_weather(simulation: Simulation, raw: Raw) -> None:
     simulation.weather = [wire.real(value) for value in wire.array(raw, 14, "weather")]
 
 
+def get_gravity(simulation: Simulation) -> Raw:
+    return simulation.gravity
+
+
+def set_gravity(simulation: Simulation, raw: Raw) -> None:
+    """What IMUs feel from now on [m/s^2]."""
+    simulation.gravity = wire.real(raw)
+
+
+def request_file(simulation: Simulation, name: Raw) -> Raw:
+    raise RefusedError(f"there is no file {wire.text(name)!r:.80}; get_required_files lists none")
+
+
 # -------------------------------------------------------------------------------------------------------------- actors
 
 
@@ -156,11 +166,21 @@ def set_velocity(simulation: Simulation, actor_id: Raw, raw: Raw) -> None:
     find_actor(simulation, actor_id, Solid).set_velocity(wire.vector(raw))
 
 
-def add_impulse(simulation: Simulation, actor_id: Raw, raw: Raw) -> None:
-    """Changes the velocity by impulse [N s] over mass."""
-    actor, (x, y, _) = find_actor(simulation, actor_id, Solid), wire.vector(raw)
+def _push(actor: Solid, x: float, y: float) -> None:
     body = actor.body
     actor.set_velocity((body.vx + x * body.inverse_mass, body.vy + y * body.inverse_mass, 0.0))
+
+
+def add_impulse(simulation: Simulation, actor_id: Raw, raw: Raw, place: Raw = None) -> None:
+    """Changes the velocity by impulse [N s] over mass, wherever on the actor it is given."""
+    actor, (x, y, _) = find_actor(simulation, actor_id, Solid), wire.vector(raw)
+    _push(actor, x, y)
+
+
+def add_force(simulation: Simulation, actor_id: Raw, raw: Raw, place: Raw = None) -> None:
+    """Changes the velocity by what a force [N] does in one tick."""
+    actor, (x, y, _) = find_actor(simulation, actor_id, Solid), wire.vector(raw)
+    _push(actor, x * simulation.step_s, y * simulation.step_s)
 
 
 def constant_velocity(simulation: Simulation, actor_id: Raw, raw: Raw) -> None:
@@ -173,72 +193,11 @@ def no_constant_velocity(simulation: Simulation, actor_id: Raw) -> None:
 
 def set_physical(simulation: Simulation, actor_id: Raw, on: Raw) -> None:
     """Whether the actor moves by itself."""
-    find_actor(simulation, actor_id, Solid).set_physical(wire.truth(on))
+    # The client's TrafficManager calls this in a thread that an error would end, so an unknown actor is none.
+    actor, moves = simulation.episode.actors.get(wire.whole(actor_id)), wire.truth(on)
+    if isinstance(actor, Solid):
+        actor.set_physical(moves)
 
 
 def set_collides(simulation: Simulation, actor_id: Raw, on: Raw) -> None:
     find_actor(simulation, actor_id, Solid).collides = wire.truth(on)
-
-
-# ------------------------------------------------------------------------------------------------ vehicles and walkers
-
-
-def control_vehicle(simulation: Simulation, actor_id: Raw, raw: Raw) -> None:
-    """The driver's inputs from the next tick on."""
-    vehicle = find_actor(simulation, actor_id, Vehicle)
-    vehicle.control, vehicle.wish = wire.read_vehicle_control(raw), None
-
-
-def control_ackermann(simulation: Simulation, actor_id: Raw, raw: Raw) -> None:
-    """The driver's wishes from the next tick on."""
-    find_actor(simulation, actor_id, Vehicle).wish = wire.read_ackermann(raw)
-
-
-def control_walker(simulation: Simulation, actor_id: Raw, raw: Raw) -> None:
-    """Where a pedestrian goes from the next tick on."""
-    find_actor(simulation, actor_id, Walker).control = wire.read_walker_control(raw)
-
-
-def set_walker_state(simulation: Simulation, actor_id: Raw, pose: Raw, speed: Raw) -> None:
-    """Puts a pedestrian somewhere, walking at this speed the way it looks."""
-    walker = find_actor(simulation, actor_id, Walker)
-    set_transform(simulation, actor_id, pose)
-    walker.control = replace(walker.control, speed=wire.real(speed))
-
-
-def set_lamps(simulation: Simulation, actor_id: Raw, flags: Raw) -> None:
-    """A vehicle's own lamps, which nobody sees."""
-    find_actor(simulation, actor_id, Vehicle).lamps = wire.whole(flags)
-
-
-def set_lamps_struct(simulation: Simulation, actor_id: Raw, raw: Raw) -> None:
-    set_lamps(simulation, actor_id, wire.array(raw, 1, "vehicle light state")[0])
-
-
-def get_lamps(simulation: Simulation, actor_id: Raw) -> Raw:
-    return [find_actor(simulation, actor_id, Vehicle).lamps]
-
-
-def all_lamps(simulation: Simulation) -> Raw:
-    vehicles = [actor for actor in simulation.episode.actors.values() if isinstance(actor, Vehicle)]
-    return [[vehicle.id, vehicle.lamps] for vehicle in vehicles]
-
-
-def wheel_angle(simulation: Simulation, actor_id: Raw, wheel: Raw) -> Raw:
-    turned = wire.whole(wheel) in (0, 1)
-    return find_actor(simulation, actor_id, Vehicle).control.steer * _MAX_REPORTED_STEER_DEG if turned else 0.0
-
-
-def physics_control(simulation: Simulation, actor_id: Raw) -> Raw:
-    vehicle = find_actor(simulation, actor_id, Vehicle)
-    body, model, pose = vehicle.body, vehicle.model, vehicle.motion.pose
-    cos, sin = math.cos(body.yaw), math.sin(body.yaw)
-    wheels: list[Raw] = []
-    for along in (model.rear, -model.rear):
-        for across in (-0.4 * body.width, 0.4 * body.width):
-            steer = _MAX_REPORTED_STEER_DEG if along > 0 else 0.0
-            place = [pose.x + along * cos - across * sin, pose.y + along * sin + across * cos, pose.z]
-            wheels.append([3.5, 0.25, steer, 0.35, 1500.0, 3000.0, 2.0, 17.0, 1000.0, place])
-    curve, steering = [[0.0, 500.0], [5000.0, 500.0]], [[0.0, 1.0], [120.0, 1.0]]
-    engine = [curve, 5800.0, 1.0, 0.15, 2.0, 0.35, True, 0.0, 10.0, 4.0, [[4.6, 0.5, 0.65]]]
-    return [*engine, vehicle.blueprint.mass, 0.3, [0.0, 0.0, 0.0], steering, wheels, True]

@@ -7,6 +7,7 @@ from carla_cp.server.actors import LightActor
 from carla_cp.server.handlers import RefusedError, find_actor
 from carla_cp.server.lights import Light
 from carla_cp.server.simulation import Simulation
+from carla_cp.server.town_handlers import write_standing
 from carla_cp.server.wire import Raw
 
 
@@ -73,6 +74,7 @@ def group_lights(simulation: Simulation, actor_id: Raw) -> Raw:
 
 
 def light_boxes(simulation: Simulation, actor_id: Raw) -> Raw:
-    """The boxes of the lamps, which have none here."""
-    _light(simulation, actor_id)
-    return []
+    """The box of a light's lamps in the world, where its pole has room beside the road."""
+    pose = _light(simulation, actor_id).place.pose
+    box = simulation.episode.scenery.lamp_box(pose.x, pose.y)
+    return [] if box is None else [write_standing(box)]

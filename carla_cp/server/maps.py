@@ -18,7 +18,7 @@ from carla_cp.server.opendrive import Mended, OpenDriveError, mend, try_out
 from carla_cp.server.physics import Body
 from carla_cp.server.raycast import RayCaster
 from carla_cp.server.roads import RoadField
-from carla_cp.server.town import build_town
+from carla_cp.server.town import Town, build_town
 
 GENERATED = "OpenDriveMap"  # CARLA's name of a world made by generate_opendrive_world
 _KEPT = 6  # maps of which town and ray caster are kept
@@ -60,6 +60,7 @@ class LoadedMap:
     limits: SpeedLimits
     caster: RayCaster
     ground: Ground
+    town: Town
     obstacles: tuple[Body, ...]
     places: npt.NDArray[np.float64]  # (M, 3) x, y and radius of the obstacles
     mended: Mended  # of the text that was given; `opendrive` is what is left of it
@@ -84,7 +85,7 @@ def load_map(name: str, opendrive: str, source: str | None = None) -> LoadedMap:
     boxes = tuple(_obstacle(row.tolist()) for row in town.obstacles)
     places = np.array([(box.x, box.y, np.hypot(box.length, box.width) / 2) for box in boxes]).reshape(-1, 3)
     caster, ground = RayCaster(town.mesh, _RAY_THREADS), Ground(town.mesh, field.level)
-    return LoadedMap(name, mended.text, carla_map, field, limits, caster, ground, boxes, places, mended)
+    return LoadedMap(name, mended.text, carla_map, field, limits, caster, ground, town, boxes, places, mended)
 
 
 def _tell(source: str, mended: Mended) -> None:

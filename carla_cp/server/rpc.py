@@ -24,6 +24,7 @@ class _Request:
     number: int
     name: str
     arguments: list[Raw]
+    unheard: bool  # the client does not wait for the answer
 
 
 def read_request(message: Raw) -> _Request:
@@ -33,7 +34,7 @@ def read_request(message: Raw) -> _Request:
     kind, number, name, parameters = message
     if kind != 0 or not isinstance(number, int) or not isinstance(name, str) or not isinstance(parameters, list):
         raise WireError("not a msgpack-rpc request")
-    return _Request(number, name, parameters[1:])
+    return _Request(number, name, parameters[1:], parameters[:1] == [[True]])
 
 
 def answer(simulation: Simulation, request: _Request) -> list[Raw]:
@@ -42,17 +43,19 @@ def answer(simulation: Simulation, request: _Request) -> list[Raw]:
     if function is None:
         _LOG.warning("unknown function %.80s", request.name)
         return [1, request.number, f"unknown function {request.name:.80}", None]
-    if len(request.arguments) != function.arity:
+    if function.arity is not None and len(request.arguments) != function.arity:
         return [1, request.number, f"{request.name} takes {function.arity} arguments", None]
     try:
         return [1, request.number, None, _envelope(function, function.call(simulation, *request.arguments))]
     except (RefusedError, SpawnError, MapError) as error:
-        _LOG.info("%s refused: %s", request.name, error)
-        refused = [[True, [str(error)]]] if function.shape is Shape.VOID else [[0, [str(error)]]]
-        return [1, request.number, None, refused]
+        _LOG.log(logging.WARNING if request.unheard else logging.INFO, "%s refused: %s", request.name, error)
+        return [1, request.number, None, _refusal(function, str(error))]
     except WireError as error:
         _LOG.warning("%s: bad arguments: %s", request.name, error)
-        return [1, request.number, f"{request.name}: {error}", None]
+        said = f"{request.name}: {error}"
+        if function.shape is Shape.BARE:
+            return [1, request.number, said, None]
+        return [1, request.number, None, _refusal(function, said)]
     except Exception:  # a fault of ours must not end the server for everybody else
         _LOG.exception("%s failed", request.name)
         return [1, request.number, f"{request.name}: internal error", None]
@@ -62,6 +65,11 @@ def _envelope(function: Function, result: Raw) -> Raw:
     if function.shape is Shape.BARE:
         return result
     return [[False]] if function.shape is Shape.VOID else [[1, result]]
+
+
+def _refusal(function: Function, text: str) -> Raw:
+    """What makes the client raise the text."""
+    return [[True, [text]]] if function.shape is Shape.VOID else [[0, [text]]]
 
 
 class RpcServer:

@@ -26,7 +26,7 @@ from carla_cp.server.snapshot import (
 )
 from carla_cp.server.wire import Description, WireError
 
-_GRAVITY = 9.81  # [m/s^2]
+GRAVITY = 9.81  # [m/s^2]
 _MAX_CHANNELS = 1024
 _MAX_POINTS_PER_SECOND = 20_000_000
 
@@ -41,6 +41,7 @@ class Reading:
     matrix: npt.NDArray[np.float64]  # world_from_sensor
     carla_map: carla.Map
     caster: RayCaster  # with the actors placed, if `needs_rays`
+    gravity: float = GRAVITY  # [m/s^2]
 
 
 class Reader(Protocol):
@@ -123,7 +124,9 @@ class Imu:
     def read(self, reading: Reading) -> bytes:
         """Specific force and rate in the sensor's frame; north is -y, so that the compass grows clockwise from it."""
         motion, turn = reading.motion, reading.matrix[:3, :3].T
-        force = turn @ (np.array(motion.acceleration) + (0.0, 0.0, _GRAVITY)) + self.accel.draw("accel", reading.age)
+        force = turn @ (np.array(motion.acceleration) + (0.0, 0.0, reading.gravity)) + self.accel.draw(
+            "accel", reading.age
+        )
         rate = turn @ np.radians(motion.angular) + self.gyro.draw("gyro", reading.age)
         compass = (math.radians(motion.pose.yaw) + math.pi / 2) % (2.0 * math.pi)
         return imu_payload(_three(force), _three(rate), compass)

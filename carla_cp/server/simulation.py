@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from carla_cp.server.episode import Episode
 from carla_cp.server.maps import MapLibrary
+from carla_cp.server.sensors import GRAVITY
 from carla_cp.server.snapshot import MAP_CHANGED, snapshot
 from carla_cp.server.stream import WORLD_STREAM, Streams
 from carla_cp.server.wire import Raw, Settings
@@ -22,6 +23,7 @@ class Simulation:
         self.settings = Settings()
         self.frame = 0
         self.weather: Raw = list(_WEATHER)
+        self.gravity = GRAVITY  # [m/s^2] that IMUs feel
         self.traffic_managers: list[tuple[str, int]] = []
         self.episode = Episode(1, maps.get(maps.first), streams)
         self._flags = MAP_CHANGED
@@ -38,11 +40,16 @@ class Simulation:
         episode = Episode(self.episode.number + 1, loaded, self.streams)
         self.episode.close()
         self.episode = episode
+        self.weather = list(_WEATHER)
         if reset_settings:
             self.settings = Settings()
         self._flags = MAP_CHANGED
         self.frame += 1
         self._publish()
+
+    def announce(self, flag: int) -> None:
+        """The next snapshot bears this flag."""
+        self._flags |= flag
 
     def tick(self) -> None:
         """One frame further, and its snapshot sent.
@@ -57,7 +64,7 @@ class Simulation:
 
     def sense(self) -> Iterator[None]:
         """Computes and sends what the sensors saw in the last tick, one message at each step of the iteration."""
-        for stream_id, message in self.episode.sense(self.frame, self.step_s):
+        for stream_id, message in self.episode.sense(self.frame, self.step_s, self.gravity):
             self.streams.send(stream_id, message)
             yield
 

@@ -12,7 +12,7 @@ from carla_cp.server.lidar import LidarReturn, SemanticReturn
 from carla_cp.server.wire import ActorInfo, Transform, Vector, VehicleControl, WalkerControl, write_actor
 
 COLLISION, GNSS, IMU, SEMANTIC_LIDAR, LIDAR, WORLD_OBSERVER = 0, 4, 5, 10, 11, 17  # sensor type indices of 0.9.16
-MAP_CHANGED = 1
+MAP_CHANGED, LIGHTS_CHANGED = 1, 2
 
 _HEADER = struct.Struct("<QQd6f")
 _EPISODE = struct.Struct("<Qdf3iI")

@@ -39,6 +39,7 @@ class Town:
 
     mesh: Mesh
     obstacles: Floats  # (N, 7) boxes of buildings, poles and trunks: x, y, z of the centre, length, width, height, yaw
+    parts: npt.NDArray[np.int64]  # (N + 1,) an obstacle's triangles are those from its number here to the next one's
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +76,9 @@ def build_town(carla_map: carla.Map, opendrive: str, seed: int = 0) -> Town:
     meshes += [_floor(rim) if flat else _sloping_floor(rim, streets.lanes) for rim in junctions]
     meshes.append(_terrain(streets.lanes, flat))
     obstacles = np.array([thing.box for thing in things], np.float64).reshape(-1, 7)
-    return Town(merge(meshes + [thing.mesh for thing in things]), obstacles)
+    first = sum(len(mesh.triangles) for mesh in meshes)
+    parts = first + np.cumsum([0] + [len(thing.mesh.triangles) for thing in things], dtype=np.int64)
+    return Town(merge(meshes + [thing.mesh for thing in things]), obstacles, parts)
 
 
 def read_lanes(carla_map: carla.Map, opendrive: str) -> list[Lane]:

@@ -16,7 +16,11 @@ from carla_cp.server.town import Town
 from tests.server.opendrive import Road, world
 
 TEXT = world(Road())
-TOWN = Town(make([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [(0, 1, 2)], Tag.ROAD), np.arange(14.0).reshape(2, 7))
+TOWN = Town(
+    make([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [(0, 1, 2), (0, 2, 1)], Tag.ROAD),
+    np.arange(14.0).reshape(2, 7),
+    np.array([0, 1, 2], np.int64),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +42,7 @@ def test_a_town_comes_back_bit_for_bit_and_only_for_its_own_text() -> None:
         mine, other = getattr(again.mesh, name), getattr(TOWN.mesh, name)
         assert (mine.tobytes(), mine.dtype) == (other.tobytes(), other.dtype)
     assert again.obstacles.tobytes() == TOWN.obstacles.tobytes()
+    assert again.parts.tolist() == TOWN.parts.tolist()
     assert cache.load(TEXT + " ") is None
 
 

@@ -324,5 +324,6 @@ def test_the_town_s_buildings_are_boxes_that_the_lidar_would_meet(stage: Stage) 
     assert len(houses) > 10
     assert all(min(box.extent.x, box.extent.y) > 1.0 and box.extent.z > 1.5 for box in houses)
     assert any(abs(box.rotation.yaw) > 1.0 for box in houses)
-    assert len(stage.world.get_level_bbs()) == len(houses)
-    assert stage.world.get_level_bbs(carla.CityObjectLabel.Poles) == []
+    poles = stage.world.get_level_bbs(carla.CityObjectLabel.Poles)
+    assert poles
+    assert all(max(pole.extent.x, pole.extent.y) < 2.0 < pole.extent.z for pole in poles)

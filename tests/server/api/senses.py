@@ -1,0 +1,137 @@
+"""Sensors, and what they send."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import carla
+
+from tests.server.api.rows import CLIENT, WORKS, Row, absent, accepted, client, logged, refused, values, works
+from tests.server.api.stage import ApiStage
+
+LIDAR, SEMANTIC = "sensor.lidar.ray_cast", "sensor.lidar.ray_cast_semantic"
+GNSS, IMU = "sensor.other.gnss", "sensor.other.imu"
+COLOR = carla.GBufferTextureID.SceneColor
+ONLY_RGB = "the client warns: only RGB cameras have g-buffers"
+BY_WHEEL = "the wheel itself cannot convert the answer, on any server"
+COLLISION, LANES = "sensor.other.collision", "sensor.other.lane_invasion"
+
+
+def imu(stage: ApiStage) -> carla.ServerSideSensor:
+    return stage.sensors[IMU]
+
+
+def heard(stage: ApiStage) -> bool:
+    """A sensor is listened to until it is stopped."""
+    sensor, frames = imu(stage), []
+    sensor.listen(lambda message: frames.append(message.frame))
+    listens = sensor.is_listening()
+    sensor.stop()
+    return listens and not sensor.is_listening()
+
+
+def saved(stage: ApiStage, name: str) -> bool:
+    """A cloud is written as a PLY file."""
+    path = stage.folder / f"{name}.ply"
+    stage.told[name].save_to_disk(str(path))
+    return path.read_text(encoding="utf-8", errors="replace").startswith("ply")
+
+
+def cloud(stage: ApiStage, name: str, width: int) -> bool:
+    sweep: Any = stage.told[name]
+    return len(sweep.raw_data) == width * len(sweep) > 0
+
+
+SENSORS: list[Row] = [
+    works("Sensor.is_listening", heard),
+    works("Sensor.listen", heard),
+    works("Sensor.stop", heard),
+    works("ClientSideSensor", lambda s: isinstance(s.sensors[LANES], carla.ClientSideSensor)),
+    works("LaneInvasionSensor", lambda s: isinstance(s.sensors[LANES], carla.LaneInvasionSensor)),
+    logged("ServerSideSensor.enable_for_ros", lambda s: imu(s).enable_for_ros(), "no ROS 2"),
+    accepted("ServerSideSensor.disable_for_ros", lambda s: imu(s).disable_for_ros() is None, "there is no ROS 2"),
+    works("ServerSideSensor.is_enabled_for_ros", lambda s: imu(s).is_enabled_for_ros() is False),
+    refused("ServerSideSensor.enable_gbuffers", lambda s: imu(s).enable_gbuffers(True), "no g-buffers"),
+    client("ServerSideSensor.listen_to_gbuffer", lambda s: imu(s).listen_to_gbuffer(COLOR, print) is None, ONLY_RGB),
+    client("ServerSideSensor.is_listening_gbuffer", lambda s: imu(s).is_listening_gbuffer(COLOR) is False),
+    client("ServerSideSensor.stop_gbuffer", lambda s: imu(s).stop_gbuffer(COLOR) is None, ONLY_RGB),
+    refused("ServerSideSensor.set_ignored_vehicles", lambda s: imu(s).set_ignored_vehicles([1]), "ignores vehicles"),
+    refused("ServerSideSensor.get_ignored_vehicles", lambda s: imu(s).get_ignored_vehicles(), "to_python", BY_WHEEL),
+    client("ServerSideSensor.send", lambda s: imu(s).send("a") is None, "the client warns: only V2X sensors send"),
+    *values(
+        "SensorData",
+        WORKS,
+        lambda s: s.told[IMU],
+        frame=int,
+        frame_number=int,
+        timestamp=float,
+        transform=carla.Transform,
+    ),
+    *values("LidarMeasurement", WORKS, lambda s: s.told[LIDAR], channels=32, horizontal_angle=float, raw_data=object),
+    works(
+        "LidarMeasurement.get_point_count",
+        lambda s: sum(s.told[LIDAR].get_point_count(c) for c in range(32)) == len(s.told[LIDAR]),
+    ),
+    works("LidarMeasurement.save_to_disk", lambda s: saved(s, LIDAR)),
+    works("LidarDetection.intensity", lambda s: 0.0 < s.told[LIDAR][0].intensity <= 1.0),
+    works("LidarDetection.point", lambda s: cloud(s, LIDAR, 16) and s.told[LIDAR][0].point.length() <= 10.01),
+    *values(
+        "SemanticLidarMeasurement",
+        WORKS,
+        lambda s: s.told[SEMANTIC],
+        channels=32,
+        horizontal_angle=float,
+        raw_data=object,
+    ),
+    works(
+        "SemanticLidarMeasurement.get_point_count",
+        lambda s: sum(s.told[SEMANTIC].get_point_count(c) for c in range(32)) == len(s.told[SEMANTIC]),
+    ),
+    works("SemanticLidarMeasurement.save_to_disk", lambda s: saved(s, SEMANTIC)),
+    works("SemanticLidarDetection.point", lambda s: cloud(s, SEMANTIC, 24)),
+    works("SemanticLidarDetection.cos_inc_angle", lambda s: 0.0 <= s.told[SEMANTIC][0].cos_inc_angle <= 1.0001),
+    works("SemanticLidarDetection.object_idx", lambda s: {d.object_idx for d in s.told[SEMANTIC]} >= {0}),
+    works("SemanticLidarDetection.object_tag", lambda s: {d.object_tag for d in s.told[SEMANTIC]} >= {1}),
+    *values("GnssMeasurement", WORKS, lambda s: s.told[GNSS], latitude=float, longitude=float, altitude=float),
+    *values(
+        "IMUMeasurement",
+        WORKS,
+        lambda s: s.told[IMU],
+        accelerometer=carla.Vector3D,
+        gyroscope=carla.Vector3D,
+        compass=float,
+    ),
+    works("CollisionEvent.actor", lambda s: s.told[COLLISION].actor.id == s.car.id),
+    works("CollisionEvent.other_actor", lambda s: s.told[COLLISION].other_actor.type_id == "static.prop.container"),
+    works("CollisionEvent.normal_impulse", lambda s: s.told[COLLISION].normal_impulse.length() > 100.0),
+    refused(
+        "LaneInvasionEvent.actor",
+        lambda s: s.told[LANES].actor,
+        "destroyed actor",
+        "the wheel itself raises, on any server",
+    ),
+    works("LaneInvasionEvent.crossed_lane_markings", lambda s: len(s.told[LANES].crossed_lane_markings) >= 1),
+]
+UNSERVED: list[Row] = [
+    *absent("Image", "sensor.camera.rgb", "convert save_to_disk fov height raw_data width"),
+    *absent("FakeImage", "sensor.camera.dvs", "append extend fov height raw_data width"),
+    *absent(
+        "DVSEventArray",
+        "sensor.camera.dvs",
+        "to_array to_array_pol to_array_t to_array_x to_array_y to_image fov height raw_data width",
+    ),
+    *absent("OpticalFlowImage", "sensor.camera.optical_flow", "get_color_coded_flow fov height raw_data width"),
+    *absent("RadarMeasurement", "sensor.other.radar", "get_detection_count raw_data"),
+    *absent("ObstacleDetectionEvent", "sensor.other.obstacle", "actor distance other_actor"),
+    *absent("CAMEvent", "sensor.other.v2x", "get_message_count"),
+    *absent("CAMMessage", "sensor.other.v2x", "get"),
+    *absent("CustomV2XEvent", "sensor.other.v2x_custom", "get_message_count"),
+    *absent("CustomV2XData", "sensor.other.v2x_custom", "get"),
+    client("CAMMessage.power", lambda s: carla.CAMMessage().power == 0.0),
+    client("CustomV2XData.power", lambda s: carla.CustomV2XData().power == 0.0),
+    *values("DVSEvent", CLIENT, lambda s: carla.DVSEvent(), pol=bool, t=int, x=int, y=int),
+    *values("OpticalFlowPixel", CLIENT, lambda s: carla.OpticalFlowPixel(), x=0.0, y=0.0),
+    *values(
+        "RadarDetection", CLIENT, lambda s: carla.RadarDetection(), velocity=0.0, azimuth=0.0, altitude=0.0, depth=0.0
+    ),
+]
