@@ -1,17 +1,23 @@
 """From the team's sweeps to the ego's tracks: views, messages over the link, fusion.
 
-What is captured at one tick is fused at the next with what has arrived by then. Where the codec has receivers ask, the
-ego's request of a capture goes over the link to every agent in range, and a sender encodes with the one that was sent
-last of those that had arrived when its own sweep was taken. Where agents only believe to know their poses, these are
-what messages say and what the ego lays them by; the ego's own detections stay in its odometry's frame, which is exact,
-for what is seen from the car is driven by from the car: an error of localisation costs cooperation and nothing else.
-The radio knows where antennas truly are. The truth passes through to the record alone, and to the
-codec `oracle`: the one place where it enters.
+What is captured at one tick is fused at the next with what has arrived by then, and its result is known after the time
+that detection is said to take beyond that step. A message of an older sweep is laid by where its sender and the ego
+were when each looked, so that what stands still lies right; what moves lies where it was.
+
+Where the codec has receivers ask, the ego's request of a capture goes over the link to every agent in range, and a
+sender encodes with the one that was sent last of those that had arrived when its own sweep was taken.
+
+Where agents only believe to know their poses, these are what messages say and what the ego lays them by; the ego's own
+detections stay in its odometry's frame, which is exact, for what is seen from the car is driven by from the car: an
+error of localisation costs cooperation and nothing else. The radio knows where antennas truly are.
+
+The truth passes through to the record alone, and to the codec `oracle`: the one place where it enters.
 """
 
 from __future__ import annotations
 
 import zlib
+from collections import deque
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -111,7 +117,9 @@ class Cooperation:
         self._grid = detector.config.grid
         self._channel = scenario.channel
         self._packet_bytes = scenario.channel.mtu_bytes - LINK_HEADER_BYTES
-        self._link = Link(scenario.channel, zlib.crc32(f"link {scenario.seed} {seed}".encode()))
+        encode_us = round(1000 * scenario.compute.encode_ms)
+        self._detect_us = round(1000 * scenario.compute.detect_ms)
+        self._link = Link(scenario.channel, zlib.crc32(f"link {scenario.seed} {seed}".encode()), encode_us)
         self._correction = scenario.localization.correction
         self._localization = Localization(
             scenario.localization,
@@ -121,6 +129,7 @@ class Cooperation:
         self._arrived: list[Delivery] = []  # for the ego's next fusion
         self._requests: dict[AgentName, Delivery] = {}  # by who heard it, the one sent last
         self._pending: _Capture | None = None
+        self._detected: deque[tuple[int, Perceived]] = deque()  # with the time from which it is known
         self._returns: dict[int, int] = {}
         self._captures = 0  # so many have gone over the link: the number of every link's next message
         self._settled: list[Transmission] = []
@@ -222,18 +231,27 @@ class Cooperation:
     # -------------------------------------------------------------------------------------------------- fusion
 
     def fuse(self, now: int, clock: Stopwatch) -> Perceived | None:
-        """Fuses the capture that waits with the messages that have arrived, and updates the tracker."""
+        """Fuses the capture that waits with the messages that have arrived; the result that has become known by now.
+
+        The tracker has taken it in.
+        """
         capture, self._pending = self._pending, None
-        if capture is None:
-            return None
-        shared = self._receive(now)
-        clock.lap("decode")
+        if capture is not None:
+            shared = self._receive(now)
+            clock.lap("decode")
+            self._detected.append((now + self._detect_us, self._perceive(capture, shared)))
+        perceived = None
+        if self._detected and self._detected[0][0] <= now:
+            perceived = self._detected.popleft()[1]
+            self.tracker.update(perceived.detections, perceived.world_from_agent, perceived.time_us)
+        clock.lap("detect")
+        return perceived
+
+    def _perceive(self, capture: _Capture, shared: Sequence[Shared]) -> Perceived:
         if isinstance(self._codec, OracleCodec):
             detections = capture.oracle
         else:
             detections = self._detector.finish(capture.ego_view, shared, self._pool, (), self._correction)
-        self.tracker.update(detections, capture.world_from_agent, capture.time_us)
-        clock.lap("detect")
         return Perceived(
             capture.time_us, capture.world_from_agent, detections, capture.truth_boxes, capture.truth_labels
         )

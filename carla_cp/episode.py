@@ -1,8 +1,8 @@
 """One tick, one episode: sense, share, fuse, track, plan, act.
 
 Perception takes one world step: what was captured at a tick is fused at the next one, 50 ms later, with what arrived
-until then, and its boxes carry the capture time. This holds for every codec and for none, so that only the messages
-tell them apart.
+until then, and its boxes carry the capture time. What the scenario's <compute> says comes on top. This holds for every
+codec and for none, so that only the messages tell them apart.
 """
 
 from __future__ import annotations

@@ -206,6 +206,14 @@ class ChannelSpec:
     trace_file: Path | None = None  # of `trace`
 
 
+@dataclass(frozen=True, slots=True)
+class ComputeSpec:
+    """How long agents compute, beyond the one world step that perception takes anyway: constants, not measured."""
+
+    encode_ms: float = 0.0  # from the capture of a sweep to its message's way to the radio
+    detect_ms: float = 0.0  # from the tick at which messages are taken for a fusion to its result
+
+
 class Correction(Enum):
     """Whether receivers correct the poses that messages say by the boxes that several agents see."""
 
@@ -244,6 +252,7 @@ class Scenario:
     channel: ChannelSpec
     seed: int  # the file's own, mixed into every draw
     localization: LocalizationSpec = LocalizationSpec()
+    compute: ComputeSpec = ComputeSpec()
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,7 +417,7 @@ class Message:
     sender: AgentName
     receiver: AgentName
     sequence: int  # of its link from 0, those with nothing to say included: no further agent changes it
-    time_us: int  # handed over
+    time_us: int  # of its sweep's capture
     parts: tuple[bytes, ...]  # of the payload, each of use without the others; none: there is nothing to say
 
     @property
@@ -456,7 +465,7 @@ class Transmission:
     sender: AgentName
     receiver: AgentName
     sequence: int
-    sent_us: int
+    sent_us: int  # its sweep was captured; encoding comes before the air
     arrived_us: int | None  # None: never
     payload_bytes: int
     packets: int

@@ -14,6 +14,7 @@ import pytest
 from carla_cp.codecs import load_codec
 from carla_cp.codecs.base import Bodies, Codec, ViewLike
 from carla_cp.codecs.late import LateCodec
+from carla_cp.codecs.none import NoneCodec
 from carla_cp.cooperation import Cooperation
 from carla_cp.link.base import Flight, Sent
 from carla_cp.link.fixed import FixedLink
@@ -279,6 +280,24 @@ def test_messages_are_laid_by_believed_poses_while_the_radio_and_the_ego_s_own_f
     assert abs(own.x) > 0.1 and abs(own.yaw) > 0.001
     assert abs(others["cav"].x - 10.0) > 0.1 and abs(others["cav"].x - 10.0 - own.x) > 0.1
     assert others["rsu_1"] == Pose(x=20.0), "surveyed"
+
+
+@pytest.mark.parametrize(("detect_ms", "known_us"), [(0.0, 150_000), (1.0, 200_000), (60.0, 250_000), (110.0, 300_000)])
+def test_a_result_is_known_at_the_first_tick_after_detection_s_time(
+    detector: Detector, monkeypatch: pytest.MonkeyPatch, detect_ms: float, known_us: int
+) -> None:
+    monkeypatch.setattr(detector, "finish", lambda *_: Detections.empty())
+    scenario = override(channel(), f"compute.detect_ms={detect_ms}")
+    known: list[tuple[int, int]] = []
+    with ThreadPoolExecutor(1) as pool:
+        team = Cooperation(scenario, CodecChoice("none", None), 0, detector, NoneCodec(), pool)
+        for now in range(100_000, 450_000, 50_000):
+            perceived = team.fuse(now, Stopwatch())
+            if perceived is not None:
+                known.append((perceived.time_us, now))
+            if now % 100_000 == 0:
+                team.capture([sweep("hero", 0.0, now)], (), Stopwatch())
+    assert known[:2] == [(100_000, known_us), (200_000, known_us + 100_000)]
 
 
 def test_a_truck_between_two_antennas_costs_messages_on_a_weak_radio(detector: Detector) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import networkx as nx
 
@@ -25,22 +25,27 @@ class Delivery:
 class Link:
     """Carries messages between agents and sees nothing but their bytes; `LINKS[channel.model]` says what is lost."""
 
-    def __init__(self, channel: ChannelSpec, seed: int) -> None:
-        """Raises LinkError for a channel that cannot be."""
+    def __init__(self, channel: ChannelSpec, seed: int, encode_us: int = 0) -> None:
+        """`encode_us` pass before a message comes to the radio. Raises LinkError for a channel that cannot be."""
         if seed < 0:
             raise ValueError(f"seed {seed} must not be negative")
         self._mtu_bytes = channel.mtu_bytes
+        self._encode_us = encode_us
         self._model = open_model(channel, seed)
         self._queue: list[tuple[int, int, Delivery]] = []  # by the time it settles, then by the order of sending
         self._sent = 0
 
     def send(self, messages: Sequence[Message], graph: nx.Graph, around: Surroundings) -> None:
-        """Hand messages over, each at its `time_us`; an empty one means that its sender had nothing that fits.
+        """Hand messages over, each encoded from its `time_us` on; an empty one: its sender had nothing that fits.
 
         Where `graph` has no edge between sender and receiver, every packet is lost.
         """
         packets = [split(item.parts, self._mtu_bytes, item.sender, item.sequence) for item in messages]
-        said = [Sent(item, tuple(map(len, parts))) for item, parts in zip(messages, packets, strict=True) if parts]
+        said = [
+            Sent(replace(item, time_us=item.time_us + self._encode_us), tuple(map(len, parts)))
+            for item, parts in zip(messages, packets, strict=True)
+            if parts
+        ]
         flights = iter(self._model.carry(said, around))
         for message, parts in zip(messages, packets, strict=True):
             if not parts:

@@ -20,7 +20,7 @@ def localization_from(element: etree._Element) -> LocalizationSpec:
     )
 
 
-def element_of(spec: LocalizationSpec) -> etree._Element:
+def localization_element(spec: LocalizationSpec) -> etree._Element:
     """The `<localization>` that says this."""
     element = etree.Element("localization")
     element.set("position_m", decimal(spec.position_m))

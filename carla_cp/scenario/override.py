@@ -8,15 +8,17 @@ from pathlib import Path
 from lxml import etree
 
 from carla_cp.scenario.channel import channel_from, check_trace_file, element_from
+from carla_cp.scenario.compute import compute_element, compute_from
 from carla_cp.scenario.errors import ScenarioError, near
-from carla_cp.scenario.localization import element_of, localization_from
+from carla_cp.scenario.localization import localization_element, localization_from
 from carla_cp.scenario.schema import check
-from carla_cp.types import ChannelSpec, LocalizationSpec, Scenario
+from carla_cp.types import ChannelSpec, ComputeSpec, LocalizationSpec, Scenario
 
-_LINK, _LOCALIZATION = "link.", "localization."
+_LINK, _LOCALIZATION, _COMPUTE = "link.", "localization.", "compute."
 _KEYS = (
     *(f"{_LINK}{item.name}" for item in fields(ChannelSpec)),
     *(f"{_LOCALIZATION}{item.name}" for item in fields(LocalizationSpec)),
+    *(f"{_COMPUTE}{item.name}" for item in fields(ComputeSpec)),
     "seed",
     "timeout_s",
 )
@@ -39,6 +41,8 @@ def override(scenario: Scenario, setting: str) -> Scenario:
         return replace(scenario, seed=_seed(value, where))
     if key.startswith(_LOCALIZATION):
         return replace(scenario, localization=_localization(scenario, key.removeprefix(_LOCALIZATION), value, where))
+    if key.startswith(_COMPUTE):
+        return replace(scenario, compute=_compute(scenario, key.removeprefix(_COMPUTE), value, where))
     return replace(scenario, channel=_channel(scenario.channel, key.removeprefix(_LINK), value, where))
 
 
@@ -64,7 +68,14 @@ def _channel(channel: ChannelSpec, field: str, value: str, where: str) -> Channe
 
 
 def _localization(scenario: Scenario, field: str, value: str, where: str) -> LocalizationSpec:
-    element = element_of(scenario.localization)
+    element = localization_element(scenario.localization)
     element.set(field, value)
     check(element, where)
     return localization_from(element)
+
+
+def _compute(scenario: Scenario, field: str, value: str, where: str) -> ComputeSpec:
+    element = compute_element(scenario.compute)
+    element.set(field, value)
+    check(element, where)
+    return compute_from(element)

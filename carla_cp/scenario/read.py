@@ -10,6 +10,7 @@ from pathlib import Path
 from lxml import etree
 
 from carla_cp.scenario.channel import channel_from
+from carla_cp.scenario.compute import compute_from
 from carla_cp.scenario.consistency import check_consistency
 from carla_cp.scenario.errors import ScenarioError
 from carla_cp.scenario.localization import localization_from
@@ -58,6 +59,7 @@ def load_scenario(path: Path) -> Scenario:
         hazards=tuple(_hazard(item) for item in element.iterfind("hazards/hazard")),
         channel=channel_from(_or_empty(v2x, "channel"), path.parent),
         localization=localization_from(_or_empty(v2x, "localization")),
+        compute=compute_from(_or_empty(v2x, "compute")),
         seed=int(str(v2x.get("seed"))),
     )
 

@@ -37,6 +37,14 @@ def test_a_message_arrives_whole_after_the_latency() -> None:
     assert link.receive(LATER) == ()
 
 
+def test_a_message_comes_to_the_radio_once_it_is_encoded_and_is_logged_by_its_capture() -> None:
+    link = Link(FIXED, 0, encode_us=7_000)
+    send(link, message(time_us=100), message(b"", "cav", time_us=100))
+    empty, spoken = (delivery.transmission for delivery in link.receive(LATER))
+    assert (spoken.sent_us, spoken.arrived_us) == (100, 27_100)
+    assert (empty.sent_us, empty.outcome) == (100, Outcome.EMPTY)
+
+
 def test_jitter_spreads_arrivals_around_the_latency() -> None:
     link = Link(replace(FIXED, jitter_ms=5.0), 0)
     for sequence in range(200):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from carla_cp.scenario import ScenarioError, load_scenario, override
-from carla_cp.types import ChannelSpec, Correction, LocalizationSpec, Scenario
+from carla_cp.types import ChannelSpec, ComputeSpec, Correction, LocalizationSpec, Scenario
 
 
 @pytest.fixture
@@ -73,6 +73,12 @@ def test_the_correction_of_poses_is_the_method_s_own_unless_it_is_switched(small
     assert override(on, "localization.correction=off").localization.correction is Correction.OFF
 
 
+def test_the_times_of_computing_are_none_unless_they_are_set(small: Scenario) -> None:
+    assert small.compute == ComputeSpec(0.0, 0.0)
+    slow = override(override(small, "compute.encode_ms=12.5"), "compute.detect_ms=60")
+    assert slow == replace(small, compute=ComputeSpec(12.5, 60.0))
+
+
 def test_timeout_and_seed_can_be_set(small: Scenario) -> None:
     assert override(small, "timeout_s=7.5") == replace(small, timeout_s=7.5)
     assert override(small, " seed = 12 ") == replace(small, seed=12)
@@ -114,6 +120,8 @@ def test_settings_add_up_and_tiny_numbers_survive(small: Scenario) -> None:
         ("localization.heading_deg=181", ["'181'", "180"]),
         ("localization.drift_s=0", ["'0'"]),
         ("localization.correction=maybe", ["'maybe'", "method"]),
+        ("compute.encode_ms=-1", ["<compute encode_ms>", "'-1'"]),
+        ("compute.detect_ms=1001", ["'1001'", "1000"]),
         ("timeout_s=0", ["'0'"]),
         ("timeout_s=inf", ["'inf'"]),
         ("seed=-1", ["'-1'"]),

@@ -10,7 +10,17 @@ import carla
 import pytest
 
 from carla_cp.scenario import ScenarioError, load_scenario
-from carla_cp.types import Arrival, ChannelSpec, Draw, LightState, LocalizationSpec, Pose, Scenario, TriggerSpec
+from carla_cp.types import (
+    Arrival,
+    ChannelSpec,
+    ComputeSpec,
+    Draw,
+    LightState,
+    LocalizationSpec,
+    Pose,
+    Scenario,
+    TriggerSpec,
+)
 from tests.scenario.conftest import SCENARIOS, Edit
 
 
@@ -78,6 +88,12 @@ def test_localisation_is_exact_unless_the_file_says_otherwise(write: Callable[..
     assert load_scenario(write()).localization == LocalizationSpec(0.0, 0.0, 0.0, 10.0)
     wrong = '<localization position_m="0.2" heading_deg="0.3" drift_m="0.5" drift_s="4"/><channel'
     assert load_scenario(write(("<channel", wrong))).localization == LocalizationSpec(0.2, 0.3, 0.5, 4.0)
+
+
+def test_computing_takes_no_time_of_its_own_unless_the_file_says_otherwise(write: Callable[..., Path]) -> None:
+    assert load_scenario(write()).compute == ComputeSpec(0.0, 0.0)
+    slow = '<compute encode_ms="9" detect_ms="30"/><channel'
+    assert load_scenario(write(("<channel", slow))).compute == ComputeSpec(9.0, 30.0)
 
 
 @pytest.mark.parametrize(
