@@ -49,18 +49,18 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _map_files(options: argparse.Namespace) -> list[Path]:
-    files = [options.map] if options.map else []
+def _maps(options: argparse.Namespace) -> MapLibrary:
+    folder: list[Path] = []
     if options.maps:
-        if not options.maps.is_dir():
-            raise MapError(f"--maps {options.maps}: no such folder; give one with *.xodr files")
-        files += [path for path in sorted(options.maps.glob("*.xodr")) if path not in files]
-    return files
+        folder = sorted(options.maps.glob("*.xodr"))
+        if not folder:
+            raise MapError(f"--maps {options.maps}: no *.xodr file is there; give a folder of OpenDRIVE files")
+    return MapLibrary([options.map] if options.map else [], folder)
 
 
 async def _run(options: argparse.Namespace) -> int:
     streams = Streams(options.host)
-    simulation = Simulation(MapLibrary(_map_files(options)), streams)
+    simulation = Simulation(_maps(options), streams)
     sockets = listen_pair(options.host, options.port)
     port = sockets[0].getsockname()[1]
     streams.port = port + 1

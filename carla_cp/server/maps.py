@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,15 +104,33 @@ def _obstacle(row: list[float]) -> Body:
 
 
 class MapLibrary:
-    """Maps by name: files, and the one that a client last sent."""
+    """Maps by name: files, those of a folder, and the one that a client last sent."""
 
-    def __init__(self, files: list[Path]) -> None:
-        """Reads the files at once; raises MapError for one that is missing."""
+    def __init__(self, files: Sequence[Path], folder: Sequence[Path] = ()) -> None:
+        """Reads the files at once; raises MapError for one that is missing.
+
+        What is broken in the folder is named on the log and left out: whoever loads it is told why.
+        """
         self._texts = {path.stem: _read(path) for path in files}
-        self._sources = {path.stem: str(path) for path in files}
+        self._sources = {path.stem: str(path) for path in (*folder, *files)}
+        self._broken: dict[str, str] = {}  # why
+        for path in folder:
+            self._take(path)
         self.first = next(iter(self._texts), _DEFAULT)
         self._texts.setdefault(_DEFAULT, _DEFAULT_OPENDRIVE)
         self._loaded: OrderedDict[tuple[str, str], LoadedMap] = OrderedDict()
+
+    def _take(self, path: Path) -> None:
+        if path.stem in self._texts:
+            return
+        try:
+            text = _read(path)
+            mend(text)
+        except (MapError, OpenDriveError) as error:
+            self._broken[path.stem] = str(error) if isinstance(error, MapError) else f"map {path}: {error}"
+            _LOG.warning("%s; left out", self._broken[path.stem])
+        else:
+            self._texts[path.stem] = text
 
     @property
     def names(self) -> list[str]:
@@ -125,6 +144,8 @@ class MapLibrary:
     def get(self, name: str) -> LoadedMap:
         """The map of this name, with or without CARLA's path before it; raises MapError."""
         stem = name.rpartition("/")[2]
+        if stem in self._broken:
+            raise MapError(self._broken[stem])
         if stem not in self._texts:
             raise MapError(f"Map '{name}' not found")
         key = (stem, self._texts[stem])

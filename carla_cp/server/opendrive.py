@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from carla_cp.server.road_faults import RoadError, check_road, lane_ids, number,
 
 _TRIAL_S = 120.0
 _MOST_LANES = 64
+_BAD_SPEED = re.compile(r"[Ss]peed_(?!\s*\d)")  # an object by whose name the wheel fails to make a speed sign
 _WIDEST_MAP_M = 50_000.0  # from the middle
 # What the trial does first: it ends with the server, which may be killed while the wheel hangs.
 _LEASH = """
@@ -205,6 +207,9 @@ def _mend_furniture(network: _Network, road_id: int, road: Element) -> None:
             if child.tag in ("signal", "signalReference", "object") and (s is None or not -1.0 <= s <= length + 1.0):
                 what = f"the {child.tag} {child.get('id')} at s={child.get('s')}"
                 network.drop(parent, child, f"road {road_id}: {what} is not on the road's {length} m and is dropped")
+            elif child.tag == "object" and _BAD_SPEED.match(child.get("name", "")):
+                what = f"the object {child.get('id')}, {child.get('name')!r:.60}, tells no speed"
+                network.drop(parent, child, f"road {road_id}: {what} and is dropped; name it like Speed_30")
             elif s is not None and not 0.0 <= s <= length:
                 child.set("s", repr(min(max(s, 0.0), length)))
                 network.changed = True

@@ -201,6 +201,17 @@ def test_a_missing_or_broken_map_is_one_clear_line_and_status_2(tmp_path: Path) 
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("folder", ["empty", "missing"])
+def test_a_folder_without_maps_is_one_clear_line_and_status_2(folder: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    command = [*SERVER, "--port", "0", "--maps", str(tmp_path / folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"carla_cp.server: --maps {tmp_path / folder}: no *.xodr file is there; give a folder of OpenDRIVE files\n"
+    )
+
+
 def test_interruption_is_silent_and_exits_130() -> None:
     with subprocess.Popen(
         [*SERVER, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +27,11 @@ GOOD = CROSSING.read_text(encoding="utf-8")
             r'(<connection [^>]*)connectingRoad="[^"]*"',
             r'\1connectingRoad="9999"',
             "junction 100: the connectingRoad 9999",
+        ),
+        (
+            r"</lanes>",
+            '</lanes><objects><object id="5" name="Speed_x" s="20" t="-5" zOffset="0" hdg="0"/></objects>',
+            r"road 1: the object 5, 'Speed_x', tells no speed and is dropped",
         ),
         (r'(<controller [^>]*)sequence="[^"]*"', r'\1sequence="first"', "controller 110: the sequence 'first'"),
     ],
@@ -63,3 +69,29 @@ def test_a_map_is_built_once_until_its_text_changes() -> None:
     assert library.get("crossing") is first
     library.put_generated(GOOD)
     assert library.get("OpenDriveMap") is not first
+
+
+def test_a_broken_file_of_a_folder_is_named_at_once_and_again_to_whoever_loads_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, text in (("a_cut", GOOD[:500]), ("b_good", GOOD), ("c_empty", "<OpenDRIVE/>")):
+        (tmp_path / f"{name}.xodr").write_text(text, encoding="utf-8")
+    (tmp_path / "d_bytes.xodr").write_bytes(b"\xff\xfe\x00")
+    library = MapLibrary([], sorted(tmp_path.glob("*.xodr")))
+    assert library.names == ["/Game/Carla/Maps/b_good", "/Game/Carla/Maps/StraightRoad"]
+    assert library.first == "b_good"
+    for name in ("a_cut", "c_empty", "d_bytes"):
+        told = [message for message in caplog.messages if f"{tmp_path / name}.xodr: " in message]
+        assert len(told) == 1
+        assert told[0].endswith("; left out")
+        with pytest.raises(MapError, match=rf"^map {tmp_path / name}.xodr: "):
+            library.get(f"/Game/Carla/Maps/{name}")
+
+
+def test_the_file_of_map_is_first_and_hides_its_namesake_in_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "a.xodr").write_text(GOOD, encoding="utf-8")
+    (tmp_path / "crossing.xodr").write_text("<OpenDRIVE", encoding="utf-8")
+    library = MapLibrary([CROSSING], sorted(tmp_path.glob("*.xodr")))
+    assert library.first == "crossing"
+    assert library.names == [f"/Game/Carla/Maps/{name}" for name in ("crossing", "a", "StraightRoad")]
+    assert library.get("crossing").opendrive == GOOD
