@@ -15,12 +15,14 @@ from carla_cp.server.lights import Light
 from carla_cp.server.limits import DEFAULT_KMH
 from carla_cp.server.physics import Body, Model
 from carla_cp.server.sensors import Reader
+from carla_cp.server.signs import Sign
 from carla_cp.server.snapshot import (
     LightRecord,
     LightView,
     Motion,
     light_record,
     plain_record,
+    sign_record,
     vehicle_record,
     walker_record,
 )
@@ -243,6 +245,22 @@ class LightActor(Actor):
         return light_record(
             self.id, self.motion, LightRecord(light.place.signal_id, *times, light.pole, light.frozen, light.state)
         )
+
+
+@dataclass(slots=True, eq=False)
+class SignActor(Actor):
+    """A traffic sign that is no light."""
+
+    sign: Sign = field(kw_only=True)
+
+    @property
+    def box(self) -> Box:
+        """Its trigger volume."""
+        return self.sign.place.box
+
+    def record(self) -> bytes:
+        """Its part of the snapshot."""
+        return sign_record(self.id, self.motion, self.sign.place.signal_id)
 
 
 @dataclass(slots=True, eq=False)

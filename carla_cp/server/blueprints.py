@@ -33,6 +33,7 @@ _TAGS = {
     "pedestrian": Tag.PEDESTRIAN,
     "prop": Tag.STATIC,
     "light": Tag.TRAFFIC_LIGHT,
+    "sign": Tag.TRAFFIC_SIGN,
 }
 
 
@@ -53,7 +54,7 @@ class Blueprint:
 
     uid: int
     id: str
-    kind: str  # car, van, truck, bus, motorcycle, bicycle, pedestrian, prop, sensor, light or spectator
+    kind: str  # car, van, truck, bus, motorcycle, bicycle, pedestrian, prop, sensor, light, sign or spectator
     length: float  # [m]
     width: float
     height: float
@@ -230,6 +231,11 @@ LIBRARY: tuple[Blueprint, ...] = _library()
 _BY_NAME = {blueprint.id: blueprint for blueprint in LIBRARY}
 TRAFFIC_LIGHT = Blueprint(1000, "traffic.traffic_light", "light", 0.0, 0.0, 0.0, _attributes((), ""))
 SPECTATOR = Blueprint(1001, "spectator", "spectator", 0.0, 0.0, 0.0, _attributes((), ""))
+
+
+def sign_blueprint(name: str) -> Blueprint:
+    """Of a sign that the map has; nobody can spawn one."""
+    return Blueprint(1002, name, "sign", 0.0, 0.0, 0.0, _attributes((), ""))
 
 
 def find(name: str) -> Blueprint:

@@ -12,6 +12,7 @@ from carla_cp.server.actors import (
     CollisionSensor,
     LightActor,
     SensorActor,
+    SignActor,
     Solid,
     Vehicle,
     Walker,
@@ -26,13 +27,14 @@ from carla_cp.server.scenery import Scenery
 from carla_cp.server.sensors import Reading
 from carla_cp.server.shapes import actor_mesh
 from carla_cp.server.snapshot import COLLISION, LightView, collision_payload, header
-from carla_cp.server.spawning import SpawnError, build_actor, build_light, build_spectator
+from carla_cp.server.spawning import SpawnError, build_actor, build_light, build_sign, build_spectator
 from carla_cp.server.stream import Streams
 from carla_cp.server.street_lights import Lamp
 from carla_cp.server.wire import ActorInfo, Description, Transform, Vector
 from carla_cp.server.zones import FREE, YIELD
 
 _MAX_ACTORS = 2000
+_FIRST_SIGN = 1 << 24  # id
 _COLLIDED = "Spawn failed because of collision at spawn position"
 
 
@@ -46,7 +48,10 @@ class _Hit:
 
 
 class Episode:
-    """The actors since the map was loaded. Ids count from 1 in every episode: first the spectator, then the lights."""
+    """The actors since the map was loaded. Ids count from 1 in every episode: first the spectator, then the lights.
+
+    The other signs have numbers of their own, so that those of all that is spawned do not depend on them.
+    """
 
     def __init__(self, number: int, loaded: LoadedMap, streams: Streams) -> None:
         self.number, self.map = number, loaded
@@ -62,7 +67,10 @@ class Episode:
             actor = build_light(self._next_id(), light)
             self._light_ids.append(actor.id)
             self.actors[actor.id] = actor
-        self._own = len(self.actors)
+        self._own = self._last_id
+        for number, sign in enumerate(loaded.field.signs, _FIRST_SIGN):
+            self.actors[number] = build_sign(number, sign)
+        self._fixed = len(self.actors)
         self.scenery = Scenery(loaded)
         self.lamps: dict[int, Lamp] = {}  # of the street lights that clients have changed, by id
         self._hits: list[_Hit] = []
@@ -80,7 +88,7 @@ class Episode:
 
     def spawn(self, description: Description, pose: Transform, parent_id: int, frame: int) -> Actor:
         """A new actor; `pose` is in the world, or in the frame of the parent (0: none). Raises SpawnError."""
-        if len(self.actors) >= _MAX_ACTORS:
+        if len(self.actors) - self._fixed >= _MAX_ACTORS:
             raise SpawnError(f"there are {_MAX_ACTORS} actors already; destroy some")
         parent = self.actors.get(parent_id)
         if parent_id and parent is None:
@@ -118,7 +126,7 @@ class Episode:
     def destroy(self, actor_id: int) -> bool:
         """Whether there was such an actor that can go; what was attached to it stays where it is."""
         actor = self.actors.get(actor_id)
-        if actor is None or actor is self.spectator or isinstance(actor, LightActor):
+        if actor is None or actor is self.spectator or isinstance(actor, (LightActor, SignActor)):
             return False
         del self.actors[actor_id]
         if actor.stream_id:

@@ -24,6 +24,7 @@ class Tag(IntEnum):
     BUILDING = 3
     POLE = 6
     TRAFFIC_LIGHT = 7
+    TRAFFIC_SIGN = 8
     VEGETATION = 9
     TERRAIN = 10
     PEDESTRIAN = 12

@@ -8,6 +8,7 @@ import carla
 import numpy as np
 import numpy.typing as npt
 
+from carla_cp.server.signs import read_signs
 from carla_cp.server.wire import Transform
 from carla_cp.server.zones import Zones
 
@@ -31,6 +32,7 @@ class RoadField:
         self.level = float(places[0, 2]) if np.ptp(places[:, 2]) < 0.02 else None
         self._zones = Zones(world_map)
         self.lights = self._zones.lights
+        self.signs = read_signs(world_map)
 
     def zones(self, places: Floats) -> list[int]:
         """For (N, 5) x, y, yaw, speed and length: the index of the light that each stands before, FREE, or YIELD."""

@@ -20,6 +20,7 @@ _PLAIN = struct.Struct("<IB15f54x")
 _VEHICLE = struct.Struct("<IB15f3f3BifBBIB24x")
 _WALKER = struct.Struct("<IB15f3ffB37x")
 _LIGHT = struct.Struct("<IB15f32s4fIBB")
+_SIGN = struct.Struct("<IB15f32s22x")
 _ACTIVE = 1
 
 
@@ -83,8 +84,16 @@ def walker_record(actor_id: int, motion: Motion, control: WalkerControl) -> byte
 def light_record(actor_id: int, motion: Motion, light: LightRecord) -> bytes:
     """119 bytes of a traffic light."""
     times = (light.green_s, light.yellow_s, light.red_s, light.elapsed_s)
-    sign = light.sign_id.encode()[:31]
-    return _LIGHT.pack(*_flat(actor_id, motion), sign, *times, light.pole, light.frozen, light.state)
+    return _LIGHT.pack(*_flat(actor_id, motion), _sign_id(light.sign_id), *times, light.pole, light.frozen, light.state)
+
+
+def sign_record(actor_id: int, motion: Motion, sign_id: str) -> bytes:
+    """119 bytes of a sign that shows always the same."""
+    return _SIGN.pack(*_flat(actor_id, motion), _sign_id(sign_id))
+
+
+def _sign_id(text: str) -> bytes:
+    return text.encode()[:31]
 
 
 def header(kind: int, frame: int, seconds: float, pose: Transform) -> bytes:

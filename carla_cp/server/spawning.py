@@ -11,6 +11,7 @@ from carla_cp.server.actors import (
     LightActor,
     Matrix,
     SensorActor,
+    SignActor,
     Solid,
     Vehicle,
     Walker,
@@ -18,6 +19,7 @@ from carla_cp.server.actors import (
 from carla_cp.server.lights import Light
 from carla_cp.server.physics import Body, model_of
 from carla_cp.server.sensors import READERS, period_us
+from carla_cp.server.signs import Sign
 from carla_cp.server.snapshot import Motion
 from carla_cp.server.wire import Description, Transform, WireError
 
@@ -79,6 +81,12 @@ def build_light(actor_id: int, light: Light) -> Actor:
     blueprint = blueprints.TRAFFIC_LIGHT
     description = Description(blueprint.uid, blueprint.id)
     return LightActor(actor_id, blueprint, description, Motion(light.place.pose), light=light)
+
+
+def build_sign(actor_id: int, sign: Sign) -> Actor:
+    """A stop, yield or speed sign of the map."""
+    blueprint = blueprints.sign_blueprint(sign.name)
+    return SignActor(actor_id, blueprint, Description(blueprint.uid, blueprint.id), Motion(sign.place.pose), sign=sign)
 
 
 def build_spectator(actor_id: int) -> Actor:

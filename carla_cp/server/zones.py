@@ -28,7 +28,7 @@ FREE, YIELD = -1, -2  # zones; from 0 on the index of a light
 
 @dataclass(frozen=True, slots=True)
 class LightPlace:
-    """A traffic light of the map."""
+    """A traffic light, or another sign, of the map."""
 
     signal_id: str
     junction: int  # OpenDRIVE's id, -1 when its road leads into none
@@ -47,7 +47,7 @@ class Zones:
         self.lights: list[LightPlace] = []
         samples: list[tuple[float, ...]] = []
         lit: set[tuple[int, int]] = set()
-        for signal_id, marks in _light_marks(world_map):
+        for signal_id, marks in _marks(world_map, _LIGHT_TYPE):
             stops = _stops(world_map, marks)
             if not stops:
                 continue
@@ -76,10 +76,20 @@ class Zones:
         return [int(zone) for zone in zones]
 
 
-def _light_marks(world_map: carla.Map) -> list[tuple[str, list[carla.Landmark]]]:
-    """Every light's signal id with all the places where it is in force: its own, and those that refer to it."""
+def sign_places(world_map: carla.Map, kind: str) -> list[tuple[LightPlace, float]]:
+    """Where each sign of one OpenDRIVE type stands and is in force, in the order of their ids, and its value."""
+    found = []
+    for signal_id, marks in _marks(world_map, kind):
+        stops = _stops(world_map, marks)
+        if stops:
+            found.append((_light(signal_id, marks[0], stops), float(marks[0].value)))
+    return found
+
+
+def _marks(world_map: carla.Map, kind: str) -> list[tuple[str, list[carla.Landmark]]]:
+    """Every signal's id with all the places where it is in force: its own, and those that refer to it."""
     marks: dict[str, list[carla.Landmark]] = defaultdict(list)
-    for mark in world_map.get_all_landmarks_of_type(_LIGHT_TYPE):
+    for mark in world_map.get_all_landmarks_of_type(kind):
         marks[mark.id].append(mark)
     for places in marks.values():
         places.sort(key=lambda mark: (mark.road_id, mark.s))
