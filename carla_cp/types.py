@@ -100,6 +100,7 @@ class Arrival:
     x: float  # [m], world
     y: float
     offset_s: float
+    waits: bool = False  # the start stays where the path begins; the actor stands there until it is time to go
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,7 @@ class ActorSpec:
     yields: bool = True  # keeps its distance to what is ahead (IDM); False drives on regardless
     arrival: Arrival | None = None
     draw: Draw = Draw()
+    departs_s: float = 0.0  # until then it stands at its start
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,8 @@ class Traffic:
     ) -> None:
         """`stop_lines` gives, by rolename, where a path meets signals; an actor without an entry meets none."""
         used = config or TrafficConfig()
+        self._departs = {spec.rolename: spec.departs_s for spec in actors if spec.departs_s > 0.0}
+        self._step_s, self._ticks = used.control.step_s, 0
         self._parked = [spec.rolename for spec in actors if not spec.path and spec.blueprint.startswith("vehicle.")]
         moving = [spec for spec in actors if spec.path]
         self._walkers = {spec.rolename: _Walker(spec, used) for spec in moving if spec.blueprint.startswith("walker.")}
@@ -66,18 +68,29 @@ class Traffic:
     ) -> tuple[Command, ...]:
         """What every moving actor among `objects` does this tick; the first call also brakes the parked ones.
 
+        Called once per tick from the first on: so it knows when those that wait depart.
+
         `ego` is one more body to keep clear of; None where it is scripted too and among the objects.
         """
         result = [Command(rolename, control=Control(brake=1.0)) for rolename in self._parked]
         self._parked = []
         bodies = _bodies([*(item.state for item in objects), *([] if ego is None else [ego])])
+        now_s, self._ticks = self._ticks * self._step_s, self._ticks + 1
         for row, item in enumerate(objects):
-            if item.rolename in self._drivers:
+            if now_s < self._departs.get(item.rolename, 0.0):
+                result.append(_standing(item))
+            elif item.rolename in self._drivers:
                 control = self._drivers[item.rolename].control(item.state, np.delete(bodies, row, axis=0), states)
                 result.append(Command(item.rolename, control=control))
             elif item.rolename in self._walkers:
                 result.append(Command(item.rolename, walk=self._walkers[item.rolename].walk(item.state)))
         return tuple(result)
+
+
+def _standing(item: TruthObject) -> Command:
+    if item.blueprint.startswith("walker."):
+        return Command(item.rolename, walk=(math.cos(item.state.pose.yaw), math.sin(item.state.pose.yaw), 0.0))
+    return Command(item.rolename, control=Control(brake=1.0))
 
 
 def _bodies(states: Sequence[VehicleState]) -> FloatArray:

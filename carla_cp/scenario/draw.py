@@ -20,8 +20,9 @@ def draw_scenario(scenario: Scenario, seed: int) -> Scenario:
     """The scenario as it is played with this seed: every speed and start is settled, nothing is left to draw.
 
     An actor with an Arrival starts where, at its drawn constant speed, it reaches the point of its path nearest to
-    (x, y) when the ego would at its own, plus the offset. Adding an actor changes no other actor's draws.
-    Raises ScenarioError if its path is too short for that.
+    (x, y) when the ego would at its own, plus the offset; one that waits starts where its path begins, and departs in
+    time for that. Adding an actor changes no other actor's draws.
+    Raises ScenarioError if its path is too short for that, or too long.
     """
     ego = _settle(scenario, scenario.ego, seed)
     actors = []
@@ -30,7 +31,7 @@ def draw_scenario(scenario: Scenario, seed: int) -> Scenario:
         if settled.arrival is not None:
             late = settled.arrival.offset_s + actor.draw.offset_s * _unit(scenario, seed, "offset", actor.rolename)
             time_s = ego_arrival_s(scenario, ego, settled.arrival) + late
-            settled = replace(settled, start=_start_on_path(scenario, settled, settled.arrival, time_s), arrival=None)
+            settled = replace(_arriving(scenario, settled, settled.arrival, time_s), arrival=None)
         actors.append(settled)
     return replace(scenario, ego=ego, actors=tuple(actors))
 
@@ -85,8 +86,21 @@ def _settle(scenario: Scenario, actor: ActorSpec, seed: int) -> ActorSpec:
     return replace(actor, speed_mps=speed, start=moved, draw=Draw())
 
 
-def _start_on_path(scenario: Scenario, actor: ActorSpec, arrival: Arrival, time_s: float) -> Pose:
+def _arriving(scenario: Scenario, actor: ActorSpec, arrival: Arrival, time_s: float) -> ActorSpec:
+    """The actor with the start, or the departure, from which it arrives after `time_s`."""
     target, _ = project(actor.path, (arrival.x, arrival.y))
+    s_m = target - actor.speed_mps * time_s
+    if not arrival.waits:
+        return replace(actor, start=_start_on_path(scenario, actor, target, time_s))
+    if s_m > 0.0:
+        raise ScenarioError(
+            f"{scenario.source}: '{actor.rolename}' waits, but its way of {target:.1f} m to its arrival point takes "
+            f"more than the {time_s:.2f} s it has; shorten the path, or change speed or offset_s"
+        )
+    return replace(actor, start=pose_at(actor.path, 0.0, actor.start.z), departs_s=-s_m / actor.speed_mps)
+
+
+def _start_on_path(scenario: Scenario, actor: ActorSpec, target: float, time_s: float) -> Pose:
     s_m = target - actor.speed_mps * time_s
     length = sum(math.dist(a, b) for a, b in itertools.pairwise(actor.path))
     if not 0.0 <= s_m <= length:

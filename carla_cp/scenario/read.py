@@ -104,11 +104,14 @@ def _actor(element: etree._Element, behaviors: dict[str, etree._Element]) -> Act
         path=tuple((number(item, "x"), number(item, "y")) for item in behavior.iterfind("path/point")),
         obeys_lights=_flag(behavior, "obeys_lights"),
         yields=_flag(behavior, "yields"),
-        arrival=None
-        if arrival is None
-        else Arrival(number(arrival, "x"), number(arrival, "y"), number(arrival, "offset_s")),
+        arrival=None if arrival is None else _arrival(arrival),
         draw=Draw() if draw is None else _draw(draw),
     )
+
+
+def _arrival(element: etree._Element) -> Arrival:
+    waits = element.get("waits") in ("true", "1")
+    return Arrival(number(element, "x"), number(element, "y"), number(element, "offset_s"), waits)
 
 
 def _draw(element: etree._Element) -> Draw:

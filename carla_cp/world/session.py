@@ -141,7 +141,8 @@ class World:
     def spawn(self, scenario: Scenario, seed: int, sensor_period_us: int = 2 * STEP_US) -> None:
         """Puts the scenario's actors, sensors and light states into the loaded world.
 
-        Afterwards the next tick is number 0 and a capture tick. Moving actors have their initial speed.
+        Afterwards the next tick is number 0 and a capture tick. Moving actors have their initial speed, those that wait
+        none.
         """
         self._bodies, self._lidars, self._sensors, self._hits = {}, [], [], deque()
         self._ego = scenario.ego.rolename
@@ -158,7 +159,8 @@ class World:
         self._hold_lights(scenario.signals)
         self._align_sensors()
         for body in self._bodies.values():
-            if body.spec.path or body.spec.rolename == self._ego:
+            moving = body.spec.path and body.spec.departs_s <= 0.0
+            if moving or body.spec.rolename == self._ego:
                 self._set_speed(body)
 
     def _blueprint(self, name: str, rolename: str) -> carla.ActorBlueprint:

@@ -133,6 +133,29 @@ def test_a_walker_follows_its_corners_and_stops() -> None:
     assert max(offsets) < 0.5
 
 
+def test_a_car_that_waits_stands_until_its_departure_and_then_drives() -> None:
+    waiting = replace(car(speed_mps=6.0), departs_s=1.0)
+    traffic, state = Traffic([waiting], {}), body(waiting.start.x, waiting.start.y, waiting.start.yaw, 0.0)
+    brakes = []
+    for _ in range(60):
+        (command,) = traffic.commands([truth(waiting.rolename, state)], EGO, ())
+        assert command.control is not None
+        brakes.append(command.control.brake)
+        state = drive(state, command.control)
+    assert brakes[:20] == [1.0] * 20 and brakes[20] == 0.0
+    assert state.speed > 2.0
+
+
+def test_a_walker_that_waits_faces_its_way_and_stands_until_its_departure() -> None:
+    pose = Pose(yaw=math.pi / 2)
+    spec = ActorSpec("w", "walker.pedestrian.0001", pose, 1.5, ((0.0, 0.0), (0.0, 6.0)), departs_s=0.5)
+    traffic = Traffic([spec], {})
+    state = VehicleState(pose, (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), 0.0, 0.5, 0.5, 1.8)
+    walks = [walk_of(traffic.commands([truth("w", state, spec.blueprint)], EGO, ())[0]) for _ in range(12)]
+    assert [speed for _, _, speed in walks] == [0.0] * 10 + [1.5] * 2
+    assert walks[0][:2] == pytest.approx((0.0, 1.0))
+
+
 def walk_of(command: Command) -> tuple[float, float, float]:
     assert command.walk is not None and command.control is None
     return command.walk

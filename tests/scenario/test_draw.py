@@ -75,6 +75,25 @@ def test_a_path_that_is_too_short_to_arrive_is_an_error(write: Callable[..., Pat
         draw_scenario(load_scenario(path), 0)
 
 
+def test_an_actor_that_waits_stands_where_its_path_begins_and_departs_in_time(write: Callable[..., Path]) -> None:
+    near = ('<point x="50" y="-100"/>', '<point x="50" y="-10"/>')
+    path = write(near, ('offset_s="0.5"/>', 'offset_s="0.5" waits="true"/>'))
+    departures = []
+    for seed in SEEDS:
+        drawn = draw_scenario(load_scenario(path), seed)
+        crosser = drawn.actors[0]
+        assert (crosser.start.x, crosser.start.y, crosser.start.yaw) == (50.0, -10.0, math.pi / 2)
+        arrives_s = crosser.departs_s + 15.25 / crosser.speed_mps
+        departures.append(arrives_s - 48.0 / drawn.ego.speed_mps)
+    assert 0.2 - 1e-9 <= min(departures) < 0.25 and 0.75 < max(departures) <= 0.8 + 1e-9
+
+
+def test_an_actor_that_waits_too_far_off_is_an_error(write: Callable[..., Path]) -> None:
+    path = write(('offset_s="0.5"/>', 'offset_s="0.5" waits="true"/>'))
+    with pytest.raises(ScenarioError, match=r"small\.xml: 'crosser' waits, but its way of 105\.2 m .*shorten the path"):
+        draw_scenario(load_scenario(path), 0)
+
+
 def test_a_point_projects_onto_the_nearest_segment_of_a_bent_line() -> None:
     line = [(0.0, 0.0), (10.0, 0.0), (10.0, 20.0)]
     assert project(line, (4.0, 3.0)) == (4.0, 3.0)
