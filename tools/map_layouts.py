@@ -52,6 +52,7 @@ def maps() -> list[MapPlan]:
     ]
     return [
         star("crossing", 12, [Arm(bearing, LONG, 2, 50) for bearing in FOUR], signalised=True),
+        two_junctions("town", 2, (90, -90), (-90,), signalised=True),
         star("train_fourway", 11, fourway, signalised=True),
         star("train_tee", 14, tee, signalised=False),
         star("train_curve", 16, curve, signalised=False),
