@@ -9,8 +9,8 @@ from carla_cp.report.files import (
     write_episode,
     write_summary,
 )
-from carla_cp.report.page import write_report
 from carla_cp.report.table import format_table, print_table
+from carla_cp.report.write import write_report
 
 __all__ = [
     "RunInfo",

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from html import escape
 
 from carla_cp.metrics.comparison import Against, ComparisonRow, Mean, Rate
-from carla_cp.report.plots import codec_colours
-from carla_cp.report.table import number
+from carla_cp.report.drawing import codec_colours
+from carla_cp.report.table import number, probability
 
 DRIVING_NOTE = (
     "Success: the route's end without an infraction; SCT weighs it by the time that oracle took. Gain: the share of "
@@ -98,7 +98,12 @@ def _against_all(row: ComparisonRow, index: int) -> list[str]:
 
 def _against(item: Against) -> str:
     test = item.test
-    return f"{test.only_first} : {test.only_second}{_below(f'p = {number(test.p)}')}"
+    return f"{test.only_first} : {test.only_second}{_below(escape(f'p {_equals(test.p)}'))}"
+
+
+def _equals(p: float | None) -> str:
+    text = probability(p)
+    return text if text.startswith("<") else f"= {text}"
 
 
 def _names(rows: Sequence[ComparisonRow]) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from carla_cp.metrics.comparison import comparison
 from carla_cp.metrics.fields import Fields, Json, StoredError
+from carla_cp.metrics.selection import alike
 from carla_cp.metrics.stored import (
     summary_from_json,
     summary_to_json,
@@ -99,7 +100,10 @@ def _number(path: Path, conditions: object) -> int:
 
 
 def write_summary(path: Path, run: RunInfo, summaries: Sequence[EpisodeSummary]) -> None:
-    """Write `summary.json` (schema 1): what was run, every episode in the order given, and their comparison."""
+    """Write `summary.json` (schema 1): what was run, every episode in the order given, and their comparison.
+
+    Compared are the episodes under the `--set` values that most of them have.
+    """
     document: dict[str, Json] = {
         "schema": SCHEMA,
         "version": run.version,
@@ -107,6 +111,6 @@ def write_summary(path: Path, run: RunInfo, summaries: Sequence[EpisodeSummary])
         "device": run.device,
         "command": run.command,
         "episodes": [summary_to_json(item) for item in summaries],
-        "comparison": [row_to_json(row) for row in comparison(summaries)],
+        "comparison": [row_to_json(row) for row in comparison(alike(summaries))],
     }
     write_whole(path, json.dumps(document, indent=1, allow_nan=False) + "\n")

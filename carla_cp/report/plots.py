@@ -1,45 +1,24 @@
-"""The report's plots as inline SVG, drawn by matplotlib without a display."""
+"""The report's figures over all situations: what bytes buy, and when the ego came to know."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
-from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from carla_cp.metrics.comparison import ComparisonRow
-from carla_cp.report.files import StoredEpisode
+from carla_cp.metrics.summary import EpisodeSummary
+from carla_cp.report.drawing import codec_colours, legend, panels
 
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7f3fbf")  # Okabe and Ito
 DODGE = 1.06  # codecs at one budget stand this factor apart, so that no interval hides another
-BASELINES = {"none": "#8a8f98", "oracle": "#1d2330"}
-STYLE = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": "#9aa1ab",
-    "axes.grid": True,
-    "grid.color": "#e6e8ec",
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "carla_cp",  # the same plot is the same text
-}
+LINES = ("-", "--", ":", "-.")  # of a codec's budgets
 
 
-def codec_colours(codecs: Sequence[str]) -> dict[str, str]:
-    """One colour per codec name, in order of appearance; the two baselines have their own."""
-    others = [name for name in dict.fromkeys(codecs) if name not in BASELINES]
-    return BASELINES | {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(others)}
-
-
-def plot_precision(rows: Sequence[ComparisonRow]) -> str:
-    """Bytes per message against AP at IoU 0.5, as SVG; codecs that send nothing are lines."""
-    figure, axes = _figure(5.4, 3.6)
+def plot_precision(rows: Sequence[ComparisonRow]) -> Figure:
+    """Bytes per message against AP at IoU 0.5; codecs that send nothing are lines."""
+    figure, (axes,) = panels(5.4, 3.6)
     colours = codec_colours([row.codec for row in rows])
     for codec in dict.fromkeys(row.codec for row in rows):
         group = [row for row in rows if row.codec == codec]
@@ -52,12 +31,13 @@ def plot_precision(rows: Sequence[ComparisonRow]) -> str:
             axes.plot(*zip(*points, strict=True), marker="o", color=colours[codec], label=codec)
     axes.set_ylabel("AP@0.5, vehicles")
     axes.set_ylim(-0.02, 1.02)
-    return _finish_rate_plot(figure, axes, rows)
+    _finish_rate_plot(figure, axes, rows)
+    return figure
 
 
-def plot_collisions(rows: Sequence[ComparisonRow]) -> str:
-    """Bytes per message against the collision rate with Wilson's 95 % intervals, as SVG."""
-    figure, axes = _figure(5.4, 3.6)
+def plot_collisions(rows: Sequence[ComparisonRow]) -> Figure:
+    """Bytes per message against the collision rate with Wilson's 95 % intervals."""
+    figure, (axes,) = panels(5.4, 3.6)
     colours = codec_colours([row.codec for row in rows])
     named: set[str] = set()
     names = list(colours)
@@ -75,52 +55,50 @@ def plot_collisions(rows: Sequence[ComparisonRow]) -> str:
     axes.set_ylabel("episodes with a collision")
     axes.set_ylim(-0.04, 1.04)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    return _finish_rate_plot(figure, axes, rows)
+    _finish_rate_plot(figure, axes, rows)
+    return figure
 
 
-def plot_traces(episodes: Sequence[StoredEpisode]) -> str:
-    """Speed and gap over time, one column per codec and budget, one line per seed, as SVG; a cross is a collision."""
-    labels = list(dict.fromkeys(item.summary.label for item in episodes))
-    colours = codec_colours([item.summary.codec for item in episodes])
-    with style.context(STYLE):
-        figure = Figure(figsize=(1.4 + 2.1 * len(labels), 4.4), layout="constrained")
-        grid = figure.subplots(2, len(labels), sharex=True, sharey="row", squeeze=False)
-    for column, label in enumerate(labels):
-        speed, gap = grid[0, column], grid[1, column]
-        speed.set_title(label, fontsize=10, color=colours[label.partition("@")[0]], fontweight="bold")
-        for item in episodes:
-            if item.summary.label == label:
-                _draw_trace(speed, gap, item, colours[item.summary.codec])
-        gap.set_xlabel("time [s]")
-    grid[0, 0].set_ylabel("speed [m/s]")
-    grid[1, 0].set_ylabel("gap [m]")
-    grid[0, 0].set_ylim(bottom=0)
-    grid[1, 0].set_ylim(0, _gap_limit(episodes))
-    return _svg(figure)
+def plot_awareness(summaries: Sequence[EpisodeSummary]) -> Figure | None:
+    """The share of episodes in which the ego knew of the hazard, over the time since its trigger, one line per codec.
+
+    Of all episodes whose trigger fired: in those where it never came to know the line stays below 100 %. None where no
+    trigger fired.
+    """
+    groups: dict[str, list[EpisodeSummary]] = {}
+    for item in summaries:
+        if item.hazard_triggered:
+            groups.setdefault(item.label, []).append(item)
+    if not groups:
+        return None
+    figure, (axes,) = panels(11.5, 3.6)
+    colours = codec_colours([item.codec for item in summaries])
+    times = [t for group in groups.values() for t in _aware_s(group)]
+    first, last = min([0.0, *times]) - 0.2, max([1.0, *times]) + 0.3
+    drawn: dict[str, int] = {}
+    for label, group in groups.items():
+        codec, aware = group[0].codec, _aware_s(group)
+        line = LINES[drawn.get(codec, 0) % len(LINES)]
+        drawn[codec] = drawn.get(codec, 0) + 1
+        share = [index / len(group) for index in range(len(aware) + 1)]
+        name = f"{label}: {len(aware)} of {len(group)}"
+        x, y = [first, *aware, last], [*share, share[-1]]
+        axes.step(x, y, where="post", color=colours[codec], linestyle=line, linewidth=1.8, label=name)
+    axes.axvline(0.0, color="#9aa1ab", linewidth=1)
+    axes.set_xlim(first, last)
+    axes.set_ylim(-0.02, 1.04)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+    axes.set_xlabel("time since the hazard's trigger [s]")
+    axes.set_ylabel("egos that know of it")
+    legend(figure, axes)
+    return figure
 
 
-def _draw_trace(speed: Axes, gap: Axes, item: StoredEpisode, colour: str) -> None:
-    times = item.trace.time_s
-    gaps = [float("nan") if value is None else value for value in item.trace.gap_m]
-    for axes, values in ((speed, list(item.trace.speed_mps)), (gap, gaps)):
-        axes.plot(times, values, color=colour, linewidth=1.3, alpha=0.75)
-    for hit in item.summary.collisions:
-        speed.plot(hit.t_s, hit.speed_mps, marker="x", markersize=7, markeredgewidth=2, color="#d1242f")
-        gap.plot(hit.t_s, 0.0, marker="x", markersize=7, markeredgewidth=2, color="#d1242f", clip_on=False)
+def _aware_s(group: Sequence[EpisodeSummary]) -> list[float]:
+    return sorted(item.time_to_awareness_s for item in group if item.time_to_awareness_s is not None)
 
 
-def _gap_limit(episodes: Sequence[StoredEpisode]) -> float:
-    gaps = [value for item in episodes for value in item.trace.gap_m if value is not None]
-    return min(60.0, 1.05 * max(gaps, default=1.0)) or 1.0
-
-
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
-    with style.context(STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        return figure, figure.subplots()
-
-
-def _finish_rate_plot(figure: Figure, axes: Axes, rows: Sequence[ComparisonRow]) -> str:
+def _finish_rate_plot(figure: Figure, axes: Axes, rows: Sequence[ComparisonRow]) -> None:
     sizes = [row.bytes_per_message for row in rows if row.bytes_per_message]
     if sizes:
         axes.set_xscale("log")
@@ -128,13 +106,4 @@ def _finish_rate_plot(figure: Figure, axes: Axes, rows: Sequence[ComparisonRow])
     else:
         axes.set_xticks([])
     axes.set_xlabel("payload bytes per message")
-    if axes.get_legend_handles_labels()[1]:
-        figure.legend(loc="outside right upper", fontsize=9)
-    return _svg(figure)
-
-
-def _svg(figure: Figure) -> str:
-    buffer = io.StringIO()
-    with style.context(STYLE):
-        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue().partition("<svg")[1] + buffer.getvalue().partition("<svg")[2]
+    legend(figure, axes)

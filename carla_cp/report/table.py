@@ -40,6 +40,11 @@ def number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:,.{digits}f}".replace(",", " ")  # noqa: RUF001
 
 
+def probability(p: float | None) -> str:
+    """A p value to three digits, or that it is below them."""
+    return "< 0.001" if p is not None and p < 0.001 else number(p)
+
+
 def _cells(row: ComparisonRow) -> tuple[str, ...]:
     low, high = row.collision.ci95
     return (
@@ -48,7 +53,7 @@ def _cells(row: ComparisonRow) -> tuple[str, ...]:
         str(row.episodes),
         f"{round(row.collision.value * row.episodes)} of {row.episodes}",
         f"{100 * low:.0f}–{100 * high:.0f} %",  # noqa: RUF001
-        number(row.p_against(ALONE)),
+        probability(row.p_against(ALONE)),
         number(row.collision_gain, 2),
         number(row.time_to_awareness_s.value, 2),
         number(row.ap50.value),

@@ -4,49 +4,67 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 from lxml import etree
 
-from carla_cp.metrics.summary import summarise, trace
-from carla_cp.report import RunInfo, StoredEpisode, write_report
-from tests.metrics.builders import crossing
+from carla_cp.report import RunInfo, StoredEpisode
+from carla_cp.report.findings import findings
+from carla_cp.report.page import page
+
+from .episodes import stored
 
 RUN = RunInfo("0.1.0", "embedded", "cpu", "python -m carla_cp.run 'a<b>.xml'")
-DRIVES = [crossing("none", None, aware=False), crossing(), crossing("raw", None)]
-EPISODES = [StoredEpisode(summarise(drive, "violator"), trace(drive.records, "violator")) for drive in DRIVES]
+EPISODES = [stored("none", None, aware=False), stored(), stored("raw", None)]
 
 
-def written(path: Path, episodes: list[StoredEpisode]) -> str:
-    write_report(path / "report.html", RUN, episodes)
-    return (path / "report.html").read_text(encoding="utf-8")
+def html_of(*episodes: StoredEpisode) -> str:
+    return page(RUN, findings(episodes))
 
 
-def test_it_stands_alone(tmp_path: Path) -> None:
-    html = written(tmp_path, EPISODES)
+def headings(html: str) -> list[str]:
+    tree = etree.fromstring(html.encode(), etree.HTMLParser())
+    return [str(heading.text) for heading in tree.iterfind(".//h2")]
+
+
+def test_it_stands_alone() -> None:
+    html = html_of(*EPISODES)
     linked = re.findall(r"""(?:src|href|url)\s*[=(]\s*["']?([^"')\s>]+)""", html)
     assert [link for link in linked if not link.startswith("#")] == []
     assert "<script" not in html
     assert "@import" not in html
-    assert list(tmp_path.iterdir()) == [tmp_path / "report.html"]
 
 
-def test_it_shows_every_episode_and_codec_and_the_plots(tmp_path: Path) -> None:
-    html = written(tmp_path, EPISODES)
-    assert html.count("<svg") == 3
+def test_it_shows_every_episode_and_codec_and_the_figures() -> None:
+    html = html_of(*EPISODES)
     tree = etree.fromstring(html.encode(), etree.HTMLParser())
     text = " ".join(str(part) for part in tree.itertext())
-    for expected in ("none@max", "revqom@2000", "raw@max", "violator at 12.0 m/s", "44", "Speed and gap over time"):
+    for expected in ("none@max", "revqom@2000", "raw@max", "violator at 12.0 m/s", "44", "a<b>.xml"):
         assert expected in text
-    assert "a<b>.xml" in text
+    assert headings(html) == [
+        *("Comparison", "Bytes against collisions", "Bytes against precision", "Situations by codecs"),
+        *("When the ego knew", "The most telling episodes", "How it was driven", "Collisions, pair by pair"),
+        *("Speed and gap over time", "What became of the messages", "On the air", "Latency per perception tick"),
+        *("Episodes", "What was run"),
+    ]
 
 
-def test_each_scenario_has_its_own_traces(tmp_path: Path) -> None:
-    other = replace(EPISODES[1], summary=replace(EPISODES[1].summary, scenario="elsewhere"))
-    assert written(tmp_path, [*EPISODES, other]).count("Speed and gap over time") == 2
+def test_sweeps_and_controls_appear_where_there_are_any() -> None:
+    swept = [stored(settings=(f"link.loss={value}",)) for value in (0, 0.5)]
+    html = html_of(*EPISODES, stored(scenario="intersection_clear"), *swept)
+    assert {"Controls", "intersection over link.loss"} <= set(headings(html))
+    assert "2 episodes under other settings" in html and "Without 1 episode of controls" in html
 
 
-def test_a_run_of_one_silent_codec_still_makes_a_page(tmp_path: Path) -> None:
-    html = written(tmp_path, EPISODES[:1])
-    assert "On the air" not in html
-    assert html.count("<svg") == 3
+def test_each_scenario_has_its_own_traces_and_moment() -> None:
+    html = html_of(*EPISODES, stored(scenario="elsewhere"))
+    assert html.count("<summary>elsewhere</summary>") == html.count("<h3>elsewhere</h3>") == 1
+
+
+def test_a_run_of_one_silent_codec_still_makes_a_page() -> None:
+    assert not {"On the air", "What became of the messages"} & set(headings(html_of(EPISODES[0])))
+
+
+def test_names_cannot_become_markup() -> None:
+    evil = replace(EPISODES[1].summary, scenario="<script>1</script>", codec="<img>", settings=("a=<svg onload=x>",))
+    html = html_of(replace(EPISODES[1], summary=evil))
+    assert "<script" not in html and "<img" not in html and "<svg onload" not in html
