@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 from rate_rows import Curve, curves_of
 
-from carla_cp.report.plots import PALETTE, STYLE
+from carla_cp.report.drawing import PALETTE, STYLE
 from carla_cp.whole import whole_file
 
 GREY, DARK = "#8a8f98", "#1d2330"

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 
 from carla_cp.perception.checkpoint import FUSION, WEIGHTS
 from carla_cp.perception.presets import PRESETS
-from carla_cp.report.plots import BASELINES, PALETTE, STYLE
+from carla_cp.report.drawing import BASELINES, PALETTE, STYLE
 from carla_cp.whole import whole_file, write_whole
 
 TABLE_NOISES = ("none", "gaussian:0.2/0.2", "gaussian:0.4/0.4")
