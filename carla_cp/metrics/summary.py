@@ -111,7 +111,10 @@ class EpisodeSummary:
 
 @dataclass(frozen=True, slots=True)
 class EpisodeTrace:
-    """The ego's drive tick by tick, columns of one length K, rounded to a thousandth, and where everyone was."""
+    """The ego's drive tick by tick, columns of one length K, rounded to a thousandth, and where everyone was.
+
+    All empty where it was not kept: then the report says what the summary says, and draws nothing.
+    """
 
     time_s: tuple[float, ...]  # since the first record
     speed_mps: tuple[float, ...]

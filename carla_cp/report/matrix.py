@@ -13,7 +13,7 @@ from carla_cp.metrics.summary import EpisodeSummary
 from carla_cp.report.drawing import panels
 from carla_cp.report.table import number
 
-SAFE, CRASHED = (232, 243, 238), (176, 32, 44)
+SAFE, SELDOM, ALWAYS = (226, 241, 233), (252, 232, 226), (176, 32, 44)  # no crash; from one crash on
 MATRIX_NOTE = (
     "Collisions of the episodes, the redder the more; below them the mean AP@0.5 and the mean time to awareness of the "
     "hazard, with the egos that never came to know of it left out and counted."
@@ -92,6 +92,10 @@ def plot_matrix(found: Matrix) -> Figure:
                 axes.text(x, y, text, ha="center", va="center", fontsize=9, color=_ink(cell))
     axes.set_xticks(range(len(found.labels)), found.labels, rotation=30, ha="right", fontsize=9)
     axes.set_yticks(range(len(found.scenarios)), found.scenarios, fontsize=9)
+    for x in range(len(found.labels)):
+        axes.axvline(x - 0.5, color="white", linewidth=2)
+    for y in range(len(found.scenarios)):
+        axes.axhline(y - 0.5, color="white", linewidth=2)
     axes.tick_params(length=0)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
@@ -120,7 +124,9 @@ def _colour(cell: Cell | None) -> tuple[int, int, int]:
     if cell is None:
         return (255, 255, 255)
     share = cell.row.collision.value
-    red, green, blue = (round(a + (b - a) * share) for a, b in zip(SAFE, CRASHED, strict=True))
+    if not share:
+        return SAFE
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(SELDOM, ALWAYS, strict=True))
     return red, green, blue
 
 

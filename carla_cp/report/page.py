@@ -119,6 +119,11 @@ def _folded(label: str, episodes: int, content: str) -> str:
     return f'<details class="part"{is_open}><summary>{escape(label)}</summary>{content}</details>' if content else ""
 
 
+def _kept(episodes: Sequence[StoredEpisode]) -> list[StoredEpisode]:
+    """Those whose trace is here; an episode that another machine played may come without."""
+    return [item for item in episodes if item.trace.time_s]
+
+
 def _by_scenario(episodes: Sequence[StoredEpisode]) -> list[tuple[str, list[StoredEpisode]]]:
     groups: dict[str, list[StoredEpisode]] = {}
     for item in episodes:
@@ -127,7 +132,7 @@ def _by_scenario(episodes: Sequence[StoredEpisode]) -> list[tuple[str, list[Stor
 
 
 def _replay_sections(found: Findings) -> str:
-    groups = _by_scenario(found.compared)
+    groups = _by_scenario(_kept(found.compared))
     shown = [group for scenario, group in groups if not is_control(scenario)] or [group for _, group in groups]
     parts = []
     for index, group in enumerate(shown):
@@ -142,7 +147,7 @@ def _traces(episodes: Sequence[StoredEpisode]) -> str:
     )
     parts = [
         _folded(scenario, len(episodes), f'<div class="plot">{svg(plot_traces(group))}</div>')
-        for scenario, group in _by_scenario(episodes)
+        for scenario, group in _by_scenario(_kept(episodes))
     ]
     return _section("Speed and gap over time", "".join(parts), note)
 

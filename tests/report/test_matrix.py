@@ -27,7 +27,7 @@ def test_each_cell_counts_its_own_situation_s_episodes() -> None:
 def test_the_table_is_escaped_and_redder_where_more_crashed() -> None:
     html = matrix_table(matrix(SUMMARIES))
     assert "&lt;b&gt;" in html and "<b>" not in html
-    assert "rgb(176, 32, 44)" in html and "rgb(232, 243, 238)" in html
+    assert "rgb(176, 32, 44)" in html and "rgb(226, 241, 233)" in html
     assert "3 never aware" in html and matrix_table(matrix([])) == ""
 
 
