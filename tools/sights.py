@@ -119,13 +119,13 @@ def sights_of(drive: Drive) -> Sights | None:
         look = first_look(drive, agents)
         return None if look is None else (contact.time_us - look.time_us) / 1e6
 
-    channel = drive.scenario.channel
+    channel, compute = drive.scenario.channel, drive.scenario.compute
     return Sights(
         ttc_solo_s=ttc([drive.ego]),
         ttc_team_s=ttc(drive.agents),
         ttc_by_agent_s=tuple((agent, ttc([agent])) for agent in drive.agents),
-        t_stop_s=stopping_time(contact.ego_speed_mps),
-        delay_s=(channel.latency_ms + channel.jitter_ms) / 1e3 + 1.0 / RATE_HZ,
+        t_stop_s=stopping_time(contact.ego_speed_mps) + compute.detect_ms / 1e3,
+        delay_s=(compute.encode_ms + channel.latency_ms + channel.jitter_ms) / 1e3 + 1.0 / RATE_HZ,
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sights import RETURNS, Look, Spread, lasting_sight, sights_of, stopping_time
 
-from carla_cp.types import AgentName
-from tests.tools.drives import CONTACT_US, drive, looks, since
+from carla_cp.types import AgentName, ComputeSpec
+from tests.tools.drives import CONTACT_US, drive, intersection, looks, since
 
 EGO = (AgentName("hero"),)
 
@@ -46,6 +48,14 @@ def test_margins_are_what_is_left_of_the_first_sights() -> None:
     assert seen.t_stop_s == pytest.approx(1.025)
     assert seen.short_s == pytest.approx(0.325)
     assert seen.margin_s == pytest.approx(3.0 - (0.020 + 0.005 + 0.1) - 1.025)
+
+
+def test_what_agents_compute_takes_time_of_the_team_and_of_the_ego() -> None:
+    slow = replace(intersection(), compute=ComputeSpec(encode_ms=30.0, detect_ms=60.0))
+    plain, seen = (sights_of(drive({"hero": since(8), "cav": since(31)}, item)) for item in (None, slow))
+    assert plain is not None and seen is not None
+    assert plain.margin_s - seen.margin_s == pytest.approx(0.09)
+    assert seen.short_s - plain.short_s == pytest.approx(0.06)
 
 
 def test_there_are_no_sights_without_a_contact_with_the_hazard() -> None:
