@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from conflict_area import in_the_way_since
 from sights import Contact, Drive, Look
 
 from carla_cp.driving.lights import lane_light
@@ -26,6 +27,7 @@ from carla_cp.types import AgentName, Pose, Scenario, Sweep, Track, TruthObject,
 from carla_cp.world import STEP_US, Roads, World
 
 GRID = MINI.grid  # what lies outside is not detected, whoever sees it
+CORRIDOR = PlannerConfig().corridor
 CAPTURE_US = 2 * STEP_US
 
 
@@ -45,7 +47,8 @@ def drive_blind(world: World, scenario: Scenario, seed: int) -> Drive:
     traffic = Traffic(drawn.actors, {spec.rolename: roads.stop_lines(np.array(spec.path)) for spec in moving})
     hazard = drawn.hazards[0].rolename if drawn.hazards else None
     looks: list[Look] = []
-    contact, s, nearest_m, speed_before = None, 0.0, math.inf, drawn.ego.speed_mps
+    contact, s, nearest_m = None, 0.0, math.inf
+    course: list[tuple[int, VehicleState, tuple[TruthObject, ...]]] = []
     braked, reason = 0.0, "free"
     while contact is None:
         now = world.tick()
@@ -56,8 +59,8 @@ def drive_blind(world: World, scenario: Scenario, seed: int) -> Drive:
         gaps = _gaps(ego, objects)
         nearest_m = min(nearest_m, gaps.get(hazard or "", math.inf))
         touched = [name for name, gap in gaps.items() if gap <= 0.0]
-        contact = Contact(now, touched[0], speed_before) if touched else None
-        speed_before = ego.speed  # a contact itself slows the ego
+        contact = _contact([*course, (now, ego, objects)], touched[0]) if touched else None
+        course.append((now, ego, objects))
         s, _ = route.project(ego.pose.x, ego.pose.y, s)
         if s >= route.length - ARRIVAL_M or now >= drawn.timeout_s * 1e6:
             break
@@ -101,6 +104,19 @@ def _agent_pose(sweep: Sweep) -> Pose:
 
 def _in_range(item: TruthObject, world_from_agent: Pose) -> bool:
     return len(users_in_range([item], world_from_agent, GRID)[0]) > 0
+
+
+def _contact(course: Sequence[tuple[int, VehicleState, tuple[TruthObject, ...]]], name: str) -> Contact:
+    """The contact at the end of a course, in which the touch itself has changed both velocities."""
+    others = [next(item for item in objects if item.rolename == name) for _, _, objects in course]
+    own = np.array([box_of(ego) for _, ego, _ in course])
+    own[:, 3:5] += 2.0 * np.array([CORRIDOR.end_margin_m, CORRIDOR.side_margin_m])  # the planner stays so far off
+    before = max(len(course) - 2, 0)
+    vx, vy, _ = others[before].state.velocity
+    since = in_the_way_since(own, np.array([item.box for item in others]), (vx, vy), STEP_US / 1e6)
+    now, _, _ = course[-1]
+    way_us, _, _ = course[since]
+    return Contact(now, name, way_us, course[min(since, before)][1].speed)
 
 
 def _gaps(ego: VehicleState, objects: Sequence[TruthObject]) -> dict[str, float]:

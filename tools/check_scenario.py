@@ -2,12 +2,12 @@
 
     python tools/check_scenario.py scenarios/ --seeds 0-9 --out pictures/
 
-An ego that knows of everybody but the hazard drives on (no networks). Times count back from its contact with the
-hazard; a situation discriminates if `TTC ego < t_stop < TTC team - (latency + 1 / rate)`: the ego alone is too late in
-at least 7 of 10 seeds, the team never. `margin` is what the team has left, `short` what the ego lacks [s]; each cell is
-least/median/greatest over the seeds. `*_clear.xml`: nothing to brake for. `*_passive.xml`: nobody who transmits sees
-the hazard before the ego does. `--list scenarios/README.md` writes the table of situations. Exit status: 0, 1 a
-situation is refused, 2 bad input.
+An ego that knows of everybody but the hazard drives on, into it (no networks). Times count back from when it gets in
+the hazard's way. A situation discriminates if `TTC ego < t_stop < TTC team - (latency + 1 / rate)`: the ego alone is
+too late in at least 7 of 10 seeds, the team never. `margin` is what the team has left, `short` what the ego lacks [s];
+each cell is least/median/greatest over the seeds. `*_clear.xml`: nothing to brake for. `*_passive.xml`: nobody who
+transmits sees the hazard before the ego does. `--list scenarios/README.md` writes the table of situations. Exit status:
+0, 1 a situation is refused, 2 bad input.
 """
 
 from __future__ import annotations

@@ -19,11 +19,12 @@ HEAD = """# The situations
 
 Written by `{command}`; change a scenario and run it again.
 
-An ego that knows of everybody but the hazard drives on. `TTC ego` and `TTC team` are the times before its contact with
-the hazard at which it alone, and at which its team, first sees it by LiDAR [s]: least/median/greatest over {seeds}
-seeds. `margin` is what the team has left when it has told the ego and the ego has stopped. Each situation has a
-control without the hazard (`*_clear.xml`) and a passive variant in which nobody who sees it tells (`*_passive.xml`).
-*Served* is one whose hazard's class the detector finds with all features shared (`{codec}`, AP@{iou} at least {least}).
+An ego that knows of everybody but the hazard drives on, into it. `TTC ego` and `TTC team` are the times before it gets
+in the hazard's way at which it alone, and at which its team, first sees the hazard by LiDAR [s]: least/median/greatest
+over {seeds} seeds. `margin` is what the team has left when it has told the ego and the ego has stopped. Each situation
+has a control without the hazard (`*_clear.xml`) and a passive variant in which nobody who sees it tells
+(`*_passive.xml`). *Served* is one whose hazard's class the detector finds with all features shared (`{codec}`, AP@{iou}
+at least {least}).
 
 | situation | hazard | hidden by | seen first by | TTC ego | TTC team | margin | served |
 |---|---|---|---|---|---|---|---|

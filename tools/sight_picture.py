@@ -55,7 +55,7 @@ def draw_sights(drive: Drive, path: Path) -> None:
 
 def _moments(drive: Drive) -> list[tuple[str, Look]]:
     contact = drive.contact
-    end_us = drive.looks[-1].time_us if contact is None else contact.time_us
+    end_us = drive.looks[-1].time_us if contact is None else contact.way_us
     moments = []
     for who, agents in (("the team", drive.agents), ("the ego alone", drive.agents[:1])):
         look = first_look(drive, agents)

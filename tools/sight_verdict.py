@@ -64,7 +64,7 @@ def _verdict(name: str, drives: Sequence[Drive], sights: Sequence[Sights], fault
     early = _names(agent for item in sights for agent in item.early)
     cells = (
         str(len(drives)),
-        str(Spread.of([drive.contact.ego_speed_mps for drive in drives if drive.contact])),
+        str(Spread.of([drive.contact.way_speed_mps for drive in drives if drive.contact])),
         str(Spread.of([item.ttc_solo_s or 0.0 for item in sights])),
         str(Spread.of([item.t_stop_s for item in sights])),
         str(Spread.of([item.ttc_team_s or 0.0 for item in sights])),

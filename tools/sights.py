@@ -1,7 +1,8 @@
 """Who sees a hazard when, and whether that leaves the ego alone too little time to stop and its team enough.
 
 A situation tells ways of sharing apart only if `TTC at the ego's first sight < t_stop < TTC at the team's first sight
-- (latency + 1 / rate)`. Times count back from the contact of an ego that drives on as if the hazard were not there.
+- (latency + 1 / rate)`. The ego drives on as if the hazard were not there, into it; times count back from when it gets
+in the hazard's way, for whoever stops later stands there.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ class Contact:
 
     time_us: int
     other: str  # rolename
-    ego_speed_mps: float
+    way_us: int  # from when on the ego was in the other's way
+    way_speed_mps: float  # of the ego then
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +81,7 @@ class Drive:
 
 @dataclass(frozen=True, slots=True)
 class Sights:
-    """When whom the hazard of one seed is visible to, in seconds before the contact; None: never in time."""
+    """When whom the hazard of one seed is visible to, in seconds before the ego is in its way; None: never."""
 
     ttc_solo_s: float | None
     ttc_team_s: float | None
@@ -117,20 +119,20 @@ def sights_of(drive: Drive) -> Sights | None:
 
     def ttc(agents: Sequence[AgentName]) -> float | None:
         look = first_look(drive, agents)
-        return None if look is None else (contact.time_us - look.time_us) / 1e6
+        return None if look is None else (contact.way_us - look.time_us) / 1e6
 
     channel, compute = drive.scenario.channel, drive.scenario.compute
     return Sights(
         ttc_solo_s=ttc([drive.ego]),
         ttc_team_s=ttc(drive.agents),
         ttc_by_agent_s=tuple((agent, ttc([agent])) for agent in drive.agents),
-        t_stop_s=stopping_time(contact.ego_speed_mps) + compute.detect_ms / 1e3,
+        t_stop_s=stopping_time(contact.way_speed_mps) + compute.detect_ms / 1e3,
         delay_s=(compute.encode_ms + channel.latency_ms + channel.jitter_ms) / 1e3 + 1.0 / RATE_HZ,
     )
 
 
 def stopping_time(speed_mps: float) -> float:
-    """How long before a contact at this speed a road user must be seen to be stopped for [s]."""
+    """How long before its way, reached at this speed, a road user must be seen to be stopped for [s]."""
     return speed_mps / (2.0 * PlannerConfig().hardest_brake_mps2) + T_REACT_S
 
 

@@ -38,7 +38,7 @@ def drive(
     returns: Mapping[str, Sequence[int]], scenario: Scenario | None = None, touched: str | None = "violator"
 ) -> Drive:
     """Seed 0, up to the contact with `touched`."""
-    contact = None if touched is None else Contact(CONTACT_US, touched, 10.0)
+    contact = None if touched is None else Contact(CONTACT_US, touched, CONTACT_US, 10.0)
     return Drive(scenario or intersection(), 0, looks(returns), contact, 1.5, np.zeros((0, 7)), 0.0, "free")
 
 

@@ -38,7 +38,7 @@ def test_the_ego_drives_blind_into_a_hazard_that_its_team_saw_long_before(
     world.close()
     seen = sights_of(drive)
     assert seen is not None and drive.contact is not None
-    assert drive.contact.ego_speed_mps == pytest.approx(drive.scenario.ego.speed_mps, abs=0.5)
+    assert drive.contact.way_speed_mps == pytest.approx(drive.scenario.ego.speed_mps, abs=0.5)
     assert seen.early == ("cav", "rsu_1")
     assert seen.short_s > 0.0 and seen.margin_s > 2.0
     draw_sights(drive, tmp_path / "a.png")

@@ -50,6 +50,16 @@ def test_margins_are_what_is_left_of_the_first_sights() -> None:
     assert seen.margin_s == pytest.approx(3.0 - (0.020 + 0.005 + 0.1) - 1.025)
 
 
+def test_times_count_back_from_when_the_ego_is_in_the_hazards_way() -> None:
+    plain = drive({"hero": since(8), "cav": since(31)})
+    assert plain.contact is not None
+    early = replace(plain, contact=replace(plain.contact, way_us=CONTACT_US - 900_000, way_speed_mps=4.0))
+    seen = sights_of(early)
+    assert seen is not None
+    assert (seen.ttc_solo_s, seen.ttc_team_s) == (pytest.approx(-0.2), pytest.approx(2.1))
+    assert seen.t_stop_s == pytest.approx(0.65)
+
+
 def test_what_agents_compute_takes_time_of_the_team_and_of_the_ego() -> None:
     slow = replace(intersection(), compute=ComputeSpec(encode_ms=30.0, detect_ms=60.0))
     plain, seen = (sights_of(drive({"hero": since(8), "cav": since(31)}, item)) for item in (None, slow))
