@@ -2,7 +2,8 @@
 
 What is captured at one tick is fused at the next with what has arrived by then, and its result is known after the time
 that detection is said to take beyond that step. A message of an older sweep is laid by where its sender and the ego
-were when each looked, so that what stands still lies right; what moves lies where it was.
+were when each looked, so that what stands still lies right. Boxes know how old they are, and the tracker takes each in
+at its own time; features and points do not, and what moves in them lies where it was.
 
 Where the codec has receivers ask, the ego's request of a capture goes over the link to every agent in range, and a
 sender encodes with the one that was sent last of those that had arrived when its own sweep was taken.

@@ -362,21 +362,25 @@ class Detections:
     scores: FloatArray  # (N,) in [0, 1]
     labels: IntArray  # (N,) ObjectClass
     sigmas: FloatArray | None = None  # (N, 3) standard deviations along, across [m], of the heading [rad]
+    ages_s: FloatArray | None = None  # (N,) how long before the ego's sweep each was seen; None: never before
 
     def take(self, chosen: IntArray | npt.NDArray[np.bool_]) -> Detections:
         """The chosen boxes, in that order."""
         sigmas = None if self.sigmas is None else self.sigmas[chosen]
-        return Detections(self.boxes[chosen], self.scores[chosen], self.labels[chosen], sigmas)
+        ages_s = None if self.ages_s is None else self.ages_s[chosen]
+        return Detections(self.boxes[chosen], self.scores[chosen], self.labels[chosen], sigmas, ages_s)
 
     @staticmethod
     def joined(parts: Sequence[Detections]) -> Detections:
         """All boxes of one or more, in the order given; with sigmas where all have them."""
         sigmas = [part.sigmas for part in parts if part.sigmas is not None]
+        ages_s = [np.zeros(len(part.scores)) if part.ages_s is None else part.ages_s for part in parts]
         return Detections(
             np.concatenate([part.boxes for part in parts]),
             np.concatenate([part.scores for part in parts]),
             np.concatenate([part.labels for part in parts]),
             np.concatenate(sigmas) if len(sigmas) == len(parts) else None,
+            np.concatenate(ages_s) if any(part.ages_s is not None for part in parts) else None,
         )
 
     @staticmethod

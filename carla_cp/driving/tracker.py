@@ -1,6 +1,7 @@
 """Detections -> tracks in the world frame: a constant-velocity Kalman filter per object, Hungarian association.
 
-Each detection counts at the time its sweep was captured, and tracks are reported at the tick that asks. As in
+Each detection counts at the time its sweep was captured, one of a late message at that of its sender's (the filter is
+asked where the object was then, so that no velocity need be sent), and tracks are reported at the tick that asks. As in
 ByteTrack (Zhang et al. 2022) strong detections choose their objects first, and weak ones only continue what is left.
 Three facts of the road keep a detector's errors out of the report: bodies do not overlap, so the object with less
 evidence gives way; most of what seems to creep stands, so a velocity within its own uncertainty is none; and nothing
@@ -18,7 +19,6 @@ from scipy.optimize import linear_sum_assignment
 from carla_cp.geometry import matrix_from_pose, rotated_iou, transform_boxes, wrap_angle
 from carla_cp.types import Detections, FloatArray, IntArray, ObjectClass, Pose, Track
 
-_OBSERVED = np.eye(2, 4)
 _FORBIDDEN = 1e6
 
 
@@ -52,6 +52,16 @@ class TrackerConfig:
             raise ValueError(f"memory, significance and overlap of the tracker must be positive: {self}")
         if self.birth_hits < 1 or not 0 < self.smoothing <= 1:
             raise ValueError(f"birth_hits must be at least 1 and smoothing in (0, 1]: {self}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """Detections that count, in the world frame."""
+
+    boxes: FloatArray  # (N, 7)
+    labels: IntArray
+    scores: FloatArray
+    ages_s: FloatArray  # (N,) before the update's time
 
 
 @dataclass(slots=True)
@@ -90,19 +100,22 @@ class Tracker:
         self._time_us = capture_us
         elsewhere = np.hypot(detections.boxes[:, 0], detections.boxes[:, 1]) >= self._config.own_m
         keep = np.flatnonzero((detections.scores >= self._config.min_score) & elsewhere)
-        boxes = transform_boxes(matrix_from_pose(world_from_agent), detections.boxes[keep])
-        labels, scores = detections.labels[keep], detections.scores[keep]
-        strong = scores >= self._config.birth_score
-        pairs = self._associate(np.arange(len(self._objects)), np.flatnonzero(strong), boxes, labels)
+        seen = _Seen(
+            transform_boxes(matrix_from_pose(world_from_agent), detections.boxes[keep]),
+            detections.labels[keep],
+            detections.scores[keep],
+            np.zeros(len(keep)) if detections.ages_s is None else detections.ages_s[keep],
+        )
+        strong = seen.scores >= self._config.birth_score
+        pairs = self._associate(np.arange(len(self._objects)), np.flatnonzero(strong), seen)
         rest = np.setdiff1d(np.arange(len(self._objects)), [row for row, _ in pairs])
         taken = {column for _, column in pairs}
-        pairs += self._associate(rest, np.flatnonzero(~strong), boxes, labels)
+        pairs += self._associate(rest, np.flatnonzero(~strong), seen)
         for index, column in pairs:
-            self._correct(self._objects[index], boxes[column], float(scores[column]))
+            self._correct(self._objects[index], seen, column)
         for column in np.flatnonzero(strong).tolist():
-            label, score = ObjectClass(int(labels[column])), float(scores[column])
-            if column not in taken and not self._covered(boxes[column], label, score):
-                self._bear(boxes[column], label, score)
+            if column not in taken and not self._covered(seen, column):
+                self._bear(seen, column)
         self._objects = [item for item in self._objects if self._alive(item)]
 
     def at(self, now_us: int) -> tuple[Track, ...]:
@@ -147,9 +160,7 @@ class Tracker:
             item.mean = motion @ item.mean
             item.covariance = motion @ item.covariance @ motion.T + noise**2 * unit
 
-    def _associate(
-        self, rows: IntArray, columns: IntArray, boxes: FloatArray, labels: IntArray
-    ) -> list[tuple[int, int]]:
+    def _associate(self, rows: IntArray, columns: IntArray, seen: _Seen) -> list[tuple[int, int]]:
         """Pairs, of these objects and detections, within the gate, with the greatest likelihood in total.
 
         The likelihood's normaliser counts too: a newborn's wide uncertainty must not win over an old track.
@@ -158,23 +169,30 @@ class Tracker:
             return []
         costs = np.full((len(rows), len(columns)), _FORBIDDEN)
         for row, item in enumerate(self._objects[index] for index in rows):
-            offset = boxes[columns, :2] - item.mean[:2]
-            spread = item.covariance[:2, :2] + np.eye(2) * self._config.position_noise_m**2
-            distance = np.sqrt(np.einsum("ni,ij,nj->n", offset, np.linalg.inv(spread), offset))
+            observed = _observed(seen.ages_s[columns])
+            offset = seen.boxes[columns, :2] - observed @ item.mean
+            spread = self._spread(item, observed)
+            distance = np.sqrt(np.einsum("ni,nij,nj->n", offset, np.linalg.inv(spread), offset))
             near = (distance <= self._config.gate_sigma) & (np.hypot(*offset.T) <= self._config.gate_m)
-            cost = distance**2 + math.log(np.linalg.det(spread))
-            costs[row] = np.where(near & (labels[columns] == int(item.label)), cost, _FORBIDDEN)
+            cost = distance**2 + np.log(np.linalg.det(spread))
+            costs[row] = np.where(near & (seen.labels[columns] == int(item.label)), cost, _FORBIDDEN)
         return [
             (int(rows[row]), int(columns[column]))
             for row, column in zip(*linear_sum_assignment(costs), strict=True)
             if costs[row, column] < _FORBIDDEN
         ]
 
-    def _correct(self, item: _Object, box: FloatArray, score: float) -> None:
-        spread = item.covariance[:2, :2] + np.eye(2) * self._config.position_noise_m**2
-        gain = item.covariance[:, :2] @ np.linalg.inv(spread)
-        item.mean = item.mean + gain @ (box[:2] - item.mean[:2])
-        kept = np.eye(4) - gain @ _OBSERVED
+    def _spread(self, item: _Object, observed: FloatArray) -> FloatArray:
+        """The covariances (..., 2, 2) of detections that are observed so."""
+        noise = np.eye(2) * self._config.position_noise_m**2
+        return np.asarray(observed @ item.covariance @ np.swapaxes(observed, -1, -2) + noise)
+
+    def _correct(self, item: _Object, seen: _Seen, column: int) -> None:
+        box, score, age_s = seen.boxes[column], float(seen.scores[column]), seen.ages_s[column]
+        (observed,) = _observed(age_s[None])
+        gain = item.covariance @ observed.T @ np.linalg.inv(self._spread(item, observed))
+        item.mean = item.mean + gain @ (box[:2] - observed @ item.mean)
+        kept = np.eye(4) - gain @ observed
         noise = self._config.position_noise_m**2 * gain @ gain.T
         item.covariance = kept @ item.covariance @ kept.T + noise  # Joseph's form stays positive definite
         item.score += max(self._config.smoothing, 1.0 / (item.hits + 1)) * (score - item.score)
@@ -184,10 +202,11 @@ class Tracker:
         item.z += weight * (float(box[2]) - item.z)
         item.yaw = _heading(item, float(box[6]), weight)
         item.hits += 1
-        item.last_seen_us = self._time_us
+        item.last_seen_us = max(item.last_seen_us, self._time_us - round(age_s * 1e6))
 
-    def _covered(self, box: FloatArray, label: ObjectClass, score: float) -> bool:
+    def _covered(self, seen: _Seen, column: int) -> bool:
         """Whether an object that is at least as likely stands where the box does: two cannot."""
+        box, label, score = seen.boxes[column], ObjectClass(int(seen.labels[column])), float(seen.scores[column])
         return any(
             item.label is label
             and self._weight(item) >= score
@@ -195,11 +214,15 @@ class Tracker:
             for item in self._objects
         )
 
-    def _bear(self, box: FloatArray, label: ObjectClass, score: float) -> None:
+    def _bear(self, seen: _Seen, column: int) -> None:
+        box, label, score = seen.boxes[column], ObjectClass(int(seen.labels[column])), float(seen.scores[column])
+        age_s = float(seen.ages_s[column])
         self._born += 1
         mean = np.array([box[0], box[1], 0.0, 0.0])
-        covariance = np.eye(4) * self._config.position_noise_m**2
-        covariance[2:, 2:] = self._unknown_velocity(label, float(box[6]))
+        covariance, unknown = np.eye(4) * self._config.position_noise_m**2, self._unknown_velocity(label, float(box[6]))
+        covariance[:2, :2] += age_s**2 * unknown  # it has moved on since
+        covariance[:2, 2:] = covariance[2:, :2] = age_s * unknown
+        covariance[2:, 2:] = unknown
         self._objects.append(
             _Object(
                 id=self._born,
@@ -212,7 +235,7 @@ class Tracker:
                 score=score,
                 evidence=score,
                 hits=1,
-                last_seen_us=self._time_us,
+                last_seen_us=self._time_us - round(age_s * 1e6),
             )
         )
 
@@ -227,6 +250,13 @@ class Tracker:
         confirmed = item.hits >= self._config.birth_hits
         limit = self._config.death_s if confirmed else self._config.birth_window_s
         return self._time_us - item.last_seen_us <= round(limit * 1e6)
+
+
+def _observed(ages_s: FloatArray) -> FloatArray:
+    """(N, 2, 4): what x, y, vx and vy at the update's time say of x and y so long before."""
+    result = np.tile(np.eye(2, 4), (len(ages_s), 1, 1))
+    result[:, 0, 2] = result[:, 1, 3] = -ages_s
+    return result
 
 
 def _heading(item: _Object, measured: float, weight: float) -> float:

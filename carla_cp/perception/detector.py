@@ -275,7 +275,7 @@ class Detector(nn.Module):
         self, ego: View, found: Detections, shared: Sequence[Shared], correction: Correction
     ) -> Detections:
         """Joined by covariance where every sender tells how sure it is of its boxes, else the best of those there."""
-        sets = [replace(found, sigmas=sigmas_of_boxes(found)), *map(_boxes_of, shared)]
+        sets = [replace(found, sigmas=sigmas_of_boxes(found)), *(_boxes_of(ego, item) for item in shared)]
         if any(each.sigmas is None for each in sets):
             return self._best_boxes(ego, found, shared, correction)
         config = self.config
@@ -288,7 +288,7 @@ class Detector(nn.Module):
 
     def _best_boxes(self, ego: View, found: Detections, shared: Sequence[Shared], correction: Correction) -> Detections:
         """What NMS leaves of all boxes, where their senders believe to be unless that is corrected."""
-        sets = [_boxes_of(item) for item in shared]
+        sets = [_boxes_of(ego, item) for item in shared]
         poses: Sequence[FloatArray] = [_ego_from(ego, item) for item in shared]
         if corrects(correction, False):
             poses = corrected([np.eye(4), *poses], [found, *sets])[1:]
@@ -298,10 +298,13 @@ class Detector(nn.Module):
         return suppress(self._beyond_body(Detections.joined([found, *moved])), self.config)
 
 
-def _boxes_of(item: Shared) -> Detections:
+def _boxes_of(ego: View, item: Shared) -> Detections:
+    """A sender's boxes in its own frame, which know how much older than the ego's sweep they are."""
     if item.detections is None:
         raise ValueError(f"boxes of {item.sender} are missing")
-    return item.detections
+    age_us = ego.sweep.time_us - item.time_us
+    ages_s = None if age_us <= 0 else np.full(len(item.detections.scores), age_us / 1e6)
+    return replace(item.detections, ages_s=ages_s)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

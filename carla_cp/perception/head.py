@@ -7,7 +7,7 @@ rear of a car look alike and the mean of two opposite headings points nowhere; t
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -163,4 +163,4 @@ def suppress(found: Detections, config: DetectorConfig) -> Detections:
         kept.append(best[nms(found.boxes[best], found.scores[best], config.nms_iou)])
     index = np.concatenate(kept)
     index = index[np.argsort(-found.scores[index], kind="stable")]
-    return Detections(found.boxes[index], found.scores[index], found.labels[index])
+    return replace(found.take(index), sigmas=None)

@@ -1,8 +1,9 @@
 """Boxes of several agents become one set: poses corrected by the boxes themselves, overlapping boxes averaged.
 
 What agents say of one object is weighed by its score and its inverse covariance (the information form of the Kalman
-filter). Poses are those of `alignment.align`, unless they are to be taken as they came. Published late fusion takes
-them so and keeps the best box of those that overlap; so does the detector where boxes come without accuracy.
+filter); a mean place belongs to the mean of the times at which it was seen. Poses are those of `alignment.align`,
+unless they are to be taken as they came. Published late fusion takes them so and keeps the best box of those that
+overlap; so does the detector where boxes come without accuracy.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ def _joined(boxes: Boxes, iou: float) -> Detections:
     information = _information(found)
     alive = np.ones(len(found.scores), bool)
     rows, scores = found.boxes.copy(), found.scores.copy()
+    ages_s = None if found.ages_s is None else found.ages_s.copy()
     heads = []
     for rank in range(len(scores)):
         if not alive[rank]:
@@ -76,8 +78,10 @@ def _joined(boxes: Boxes, iou: float) -> Detections:
         heads.append(rank)
         if len(group) > 1:
             rows[rank] = _mean(found.boxes[group], information[group])
+            if ages_s is not None and found.ages_s is not None:
+                ages_s[rank] = np.average(found.ages_s[group], weights=information[group][:, :2, :2].trace(0, 1, 2))
             scores[rank] = 1 - (1 - scores[rank]) * np.prod(1 - BELIEF * found.scores[group[1:]])
-    return Detections(rows, scores, found.labels).take(np.array(heads, np.int64))
+    return Detections(rows, scores, found.labels, None, ages_s).take(np.array(heads, np.int64))
 
 
 def _mean(rows: FloatArray, information: FloatArray) -> FloatArray:

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -54,6 +55,29 @@ def test_tracks_are_propagated_from_capture_to_now() -> None:
     (track,) = tracker.at(11 * STEP_US + 150_000)
     assert track.x == pytest.approx(22.0 + 3.0, abs=0.1)
     assert track.last_seen_us == 11 * STEP_US
+
+
+@pytest.mark.parametrize(("age_s", "speed"), [(0.1, 13.0), (0.2, 13.0), (0.2, 0.0)])
+def test_a_car_that_only_late_messages_show_is_tracked_where_it_is(age_s: float, speed: float) -> None:
+    places = []
+    for known_s in (0.0, age_s):
+        tracker = Tracker()
+        for step in range(12):
+            late = seen((speed * (0.1 * step - age_s), 5.0, 0.0))
+            tracker.update(replace(late, ages_s=np.array([known_s])), Pose(), step * STEP_US)
+        (track,) = tracker.at(11 * STEP_US)
+        places.append(track.x - speed * 1.1)
+        assert track.last_seen_us == 11 * STEP_US - round(known_s * 1e6)
+    assert places == pytest.approx([-speed * age_s, 0.0], abs=0.1)
+
+
+def test_an_older_sight_of_an_object_does_not_pull_it_back() -> None:
+    tracker = Tracker()
+    for step in range(12):
+        both = seen((1.3 * step, 5.0, 0.0), (1.3 * step - 2.6, 5.0, 0.0))
+        tracker.update(replace(both, ages_s=np.array([0.0, 0.2])), Pose(), step * STEP_US)
+    (track,) = tracker.at(11 * STEP_US)
+    assert track.x == pytest.approx(14.3, abs=0.1) and track.last_seen_us == 11 * STEP_US
 
 
 def test_detections_of_a_moving_agent_stand_still_in_the_world() -> None:

@@ -127,6 +127,18 @@ def test_boxes_of_a_sender_arrive_in_the_egos_frame_but_not_the_ego_itself(
     assert not np.isin([0.98, 0.97], found.scores).any()
 
 
+@pytest.mark.parametrize("sure", [True, False])
+def test_boxes_of_an_older_sweep_know_how_old_they_are(detector: Detector, views: list[View], sure: bool) -> None:
+    lone = Detections(np.array([[20.0, -8.0, 0.8, 4.4, 1.9, 1.6, 0.4]]), np.array([0.99]), np.zeros(1, np.int64))
+    said = replace(lone, sigmas=np.full((1, 3), 0.1) if sure else None)
+    message = Shared(views[1].sweep.agent, views[0].sweep.time_us - 150_000, Pose(), Stage.BOXES, detections=said)
+    alone = copy.copy(views[0])
+    alone.world_from_agent, alone._boxes = Pose(), Detections.empty()
+    found = detector.finish(alone, [message])
+    assert found.ages_s is not None and found.ages_s.tolist() == [0.15]
+    assert detector.finish(alone, [replace(message, time_us=alone.sweep.time_us)]).ages_s is None
+
+
 def test_mixed_stages_are_heard_together(detector: Detector, views: list[View]) -> None:
     feature, boxes = shared(views[1], Stage.BEV), shared(views[1], Stage.BOXES)
     fused = detector.finish(views[0], [feature])

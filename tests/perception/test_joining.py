@@ -75,6 +75,20 @@ def test_classes_stay_apart_and_come_by_falling_score() -> None:
     assert result.labels.tolist() == [2, 0] and result.scores.tolist() == [0.9, 0.5]
 
 
+def test_a_mean_place_belongs_to_the_mean_time_and_who_came_alone_keeps_its_own() -> None:
+    boxes = np.array(
+        [[0.0, 0, 0.8, 4.4, 1.9, 1.6, 0], [1.0, 0, 0.8, 4.4, 1.9, 1.6, 0], [30.0, 0, 0.8, 4.4, 1.9, 1.6, 0]]
+    )
+    both = found(boxes, [0.9, 0.9, 0.8], [(0.1, 0.1, 0.1)] * 3)
+    aged = Boxes(replace(both, ages_s=np.array([0.0, 0.2, 0.3])), np.array([0, 1, 1]))
+    joined = join(aged, 3, 100, 0.15)
+    assert joined.ages_s is not None
+    assert list(zip(joined.boxes[:, 0], joined.ages_s, strict=True)) == [
+        pytest.approx((0.5, 0.1)),
+        pytest.approx((30.0, 0.3)),
+    ]
+
+
 def test_nothing_joins_to_nothing() -> None:
     nothing = Boxes(replace(Detections.empty(), sigmas=np.zeros((0, 3))), np.zeros(0, np.int64))
     assert len(join(nothing, 3, 100, 0.15).scores) == 0
