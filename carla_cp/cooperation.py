@@ -53,11 +53,11 @@ from carla_cp.types import (
     Outcome,
     Perceived,
     Pose,
-    Scenario,
     Shared,
     Stage,
     Surroundings,
     Sweep,
+    TeamSpec,
     Transmission,
     TruthObject,
 )
@@ -102,7 +102,7 @@ class Cooperation:
 
     def __init__(
         self,
-        scenario: Scenario,
+        team: TeamSpec,
         choice: CodecChoice,
         seed: int,
         detector: Detector,
@@ -114,18 +114,16 @@ class Cooperation:
         self._buildings = np.zeros((0, 7)) if buildings is None else buildings
         self.tracker = Tracker(TrackerConfig())
         self._detector, self._codec, self._choice = detector, codec, choice
-        self._ego = AgentName(scenario.ego.rolename)
+        self._ego = team.ego
         self._grid = detector.config.grid
-        self._channel = scenario.channel
-        self._packet_bytes = scenario.channel.mtu_bytes - LINK_HEADER_BYTES
-        encode_us = round(1000 * scenario.compute.encode_ms)
-        self._detect_us = round(1000 * scenario.compute.detect_ms)
-        self._link = Link(scenario.channel, zlib.crc32(f"link {scenario.seed} {seed}".encode()), encode_us)
-        self._correction = scenario.localization.correction
+        self._channel = team.channel
+        self._packet_bytes = team.channel.mtu_bytes - LINK_HEADER_BYTES
+        encode_us = round(1000 * team.compute.encode_ms)
+        self._detect_us = round(1000 * team.compute.detect_ms)
+        self._link = Link(team.channel, zlib.crc32(f"link {team.seed} {seed}".encode()), encode_us)
+        self._correction = team.localization.correction
         self._localization = Localization(
-            scenario.localization,
-            zlib.crc32(f"localization {scenario.seed} {seed}".encode()),
-            [AgentName(rsu.id) for rsu in scenario.rsus],
+            team.localization, zlib.crc32(f"localization {team.seed} {seed}".encode()), team.rsus
         )
         self._arrived: list[Delivery] = []  # for the ego's next fusion
         self._requests: dict[AgentName, Delivery] = {}  # by who heard it, the one sent last

@@ -60,7 +60,7 @@ def run_episode(
     line = roads.trace([scenario.ego.start, *scenario.route])
     route = Route(line)
     world.spawn(scenario, seed)
-    team = Cooperation(scenario, choice, seed, detector, codec, pool, world.buildings())
+    team = Cooperation(scenario.team, choice, seed, detector, codec, pool, world.buildings())
     planner = Planner(PlannerConfig(cruise_mps=scenario.ego.speed_mps), route)
     traffic = Traffic(scenario.actors, {spec.rolename: roads.stop_lines(_path(spec)) for spec in _movers(scenario)})
     stop_lines = roads.stop_lines(line)

@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from typing import Any
 
-import torch
-
-from carla_cp.codecs import load_codec
-from carla_cp.codecs.base import Codec
 from carla_cp.episode import run_episode
 from carla_cp.heap import keep_freed_memory
+from carla_cp.networks import Networks, agents_pool, load_networks, repeatable
 from carla_cp.options import RunOptions
-from carla_cp.perception.checkpoint import load_detector
-from carla_cp.perception.detector import Detector
 from carla_cp.scenario import draw_scenario
 from carla_cp.types import AgentName, CodecChoice, Episode, Scenario, TickRecord
 from carla_cp.world import World, check_apart, embedded_server
-
-EPISODE_THREADS = 1  # of torch in one operation: a sum depends on how it is split, so no machine splits any
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +37,7 @@ class Session:
 
     world: World
     server: str  # "embedded" or host:port
-    detector: Detector
-    codecs: tuple[tuple[CodecChoice, Codec[Any]], ...]
+    networks: Networks
     pool: Executor  # where agents look at their sweeps, side by side
 
     def check(self, scenarios: Sequence[Scenario], seeds: Sequence[int]) -> None:
@@ -61,10 +51,10 @@ class Session:
     def play(self, task: Task, watch: Callable[[TickRecord], None]) -> Episode:
         """Runs one episode from a freshly loaded map; `watch` sees every record as it comes, with its sweeps."""
         began = time.perf_counter()
-        codec = next(codec for choice, codec in self.codecs if choice == task.choice)
+        detector, codec = self.networks.detector, self.networks.codec(task.choice)
         self.world.load(task.scenario.map_file)
         drawn = draw_scenario(task.scenario, task.seed)
-        ticks = run_episode(self.world, drawn, task.choice, task.seed, self.detector, codec, self.pool)
+        ticks = run_episode(self.world, drawn, task.choice, task.seed, detector, codec, self.pool)
         records: list[TickRecord] = []
         while True:
             try:
@@ -81,11 +71,6 @@ def _hazard(scenario: Scenario) -> str | None:
     return scenario.hazards[0].rolename if scenario.hazards else None
 
 
-def agents_pool() -> ThreadPoolExecutor:
-    """As many threads as there are cores; operations within one are not split."""
-    return ThreadPoolExecutor(os.cpu_count(), "agent", torch.set_num_threads, (EPISODE_THREADS,))
-
-
 @contextlib.contextmanager
 def open_session(options: RunOptions) -> Iterator[Session]:
     """Loads the networks, then connects, to an embedded server of its own unless `--host` names another.
@@ -93,14 +78,9 @@ def open_session(options: RunOptions) -> Iterator[Session]:
     Raises CheckpointError, CodecError or WorldError, each with one line that names the thing and the mend.
     """
     keep_freed_memory()
-    torch.use_deterministic_algorithms(True)
-    # Nothing here reads what it has not written, and filling costs time.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    detector = load_detector(options.checkpoint, options.device, EPISODE_THREADS, options.fusion)
-    codecs = tuple((choice, load_codec(choice.name, options.checkpoint, options.device)) for choice in options.choices)
-    for choice, codec in codecs:
-        codec.check_fusion(detector.tap, f"--codec {choice.label} --fusion {detector.config.fusion}")
     with contextlib.ExitStack() as stack:
+        stack.enter_context(repeatable())
+        networks = load_networks(options.checkpoint, options.device, options.fusion, options.choices)
         if options.host is None:
             host, port = stack.enter_context(embedded_server())
             server = "embedded"
@@ -110,6 +90,6 @@ def open_session(options: RunOptions) -> Iterator[Session]:
         world = World(host, port)
         stack.callback(world.close)
         pool = stack.enter_context(agents_pool())
-        session = Session(world, server, detector, codecs, pool)
+        session = Session(world, server, networks, pool)
         session.check(options.scenarios, options.seeds)
         yield session

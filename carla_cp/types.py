@@ -236,6 +236,18 @@ class LocalizationSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class TeamSpec:
+    """Who hears the others, over what, how well all know where they are, and how fast they compute."""
+
+    ego: AgentName
+    rsus: tuple[AgentName, ...]  # surveyed
+    channel: ChannelSpec
+    localization: LocalizationSpec
+    compute: ComputeSpec
+    seed: int  # mixed into every draw
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """One situation, as its XML file states it: nominal values and the half-widths of the seeds' draws."""
 
@@ -255,6 +267,12 @@ class Scenario:
     seed: int  # the file's own, mixed into every draw
     localization: LocalizationSpec = LocalizationSpec()
     compute: ComputeSpec = ComputeSpec()
+
+    @property
+    def team(self) -> TeamSpec:
+        """What sharing needs of it."""
+        rsus = tuple(AgentName(rsu.id) for rsu in self.rsus)
+        return TeamSpec(AgentName(self.ego.rolename), rsus, self.channel, self.localization, self.compute, self.seed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from carla_cp.networks import EPISODE_THREADS
 from carla_cp.perception.checkpoint import load_detector
 from carla_cp.perception.detector import Detector
-from carla_cp.session import EPISODE_THREADS
 from carla_cp.world import embedded_server
 
 ROOT = Path(__file__).resolve().parent.parent

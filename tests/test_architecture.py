@@ -17,7 +17,7 @@ ROWS = (
     ("report", "view", "recording", "datasets", "opv2v", "metrics"),
     ("episode",),
     ("cooperation",),
-    ("stopwatch",),
+    ("stopwatch", "networks"),
     ("codecs",),
     ("world", "perception", "link", "driving"),
     ("scenario", "geometry"),

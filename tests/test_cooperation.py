@@ -66,7 +66,7 @@ def test_at_the_end_only_what_would_have_arrived_is_late(
     scenario = load_scenario(ROOT / "scenarios" / "intersection.xml")
     codec = load_codec("early", ROOT / "checkpoints" / "mini")
     with ThreadPoolExecutor(1) as pool:
-        team = Cooperation(scenario, CodecChoice("early", budget), 0, detector, codec, pool)
+        team = Cooperation(scenario.team, CodecChoice("early", budget), 0, detector, codec, pool)
         team.capture([sweep(scenario.ego.rolename, 0.0), sweep("cav", 9_000.0), sweep("rsu_1", 20.0)], (), Stopwatch())
         outcomes = {item.sender: item.outcome for item in team.settled(last=True)}
     assert outcomes == {"cav": far, "rsu_1": near}
@@ -88,7 +88,7 @@ def test_a_message_that_overtakes_an_older_one_is_the_one_that_is_fused(
     overtaken = 0
     for seed in range(20):
         with ThreadPoolExecutor(1) as pool:
-            team = Cooperation(shaky, CodecChoice("early", 2000), seed, detector, codec, pool)
+            team = Cooperation(shaky.team, CodecChoice("early", 2000), seed, detector, codec, pool)
             for time_us in (100_000, 200_000):
                 looks = [sweep(scenario.ego.rolename, 0.0, time_us), sweep("rsu_1", 20.0, time_us)]
                 team.capture(looks, (), Stopwatch())
@@ -114,7 +114,7 @@ def test_messages_of_other_weights_are_rejected_counted_and_not_fused(
         """Of one message from each of two senders, fused a tick later; all that was said has arrived."""
         calm = channel()
         with ThreadPoolExecutor(1) as pool:
-            team = Cooperation(calm, CodecChoice(name, 2000), 0, detector, codec, pool)
+            team = Cooperation(calm.team, CodecChoice(name, 2000), 0, detector, codec, pool)
             team.capture([sweep(calm.ego.rolename, 0.0), sweep("cav", 10.0), sweep("rsu_1", 20.0)], (), Stopwatch())
             team.fuse(200_000, Stopwatch())
         settled = team.settled(last=True)
@@ -154,7 +154,7 @@ def drive(
     codec = codec or Asker()
     settled: list[Transmission] = []
     with ThreadPoolExecutor(threads) as pool:
-        team = Cooperation(scenario, CodecChoice("late", budget), 0, detector, codec, pool)
+        team = Cooperation(scenario.team, CodecChoice("late", budget), 0, detector, codec, pool)
         for capture in (100_000, 200_000, 300_000):
             ego = scenario.ego.rolename
             sweeps = [sweep(ego, 0.0, capture), sweep("far", 9_000.0, capture), sweep("rsu_1", 20.0, capture)]
@@ -215,7 +215,7 @@ def test_each_link_numbers_its_own_messages_so_that_a_further_sender_changes_nob
     def said(*senders: str) -> list[Transmission]:
         settled: list[Transmission] = []
         with ThreadPoolExecutor(1) as pool:
-            team = Cooperation(scenario, CodecChoice("early", 2000), 0, detector, codec, pool)
+            team = Cooperation(scenario.team, CodecChoice("early", 2000), 0, detector, codec, pool)
             for capture in (100_000, 200_000, 300_000, 400_000):
                 team.capture(
                     [sweep("hero", 0.0, capture), *(sweep(name, 20.0, capture) for name in senders)], (), Stopwatch()
@@ -271,7 +271,7 @@ def test_messages_are_laid_by_believed_poses_while_the_radio_and_the_ego_s_own_f
     codec = load_codec("early", ROOT / "checkpoints" / "mini")
     looks = [sweep("hero", 0.0), sweep("cav", 10.0), sweep("rsu_1", 20.0)]
     with ThreadPoolExecutor(1) as pool:
-        team = Cooperation(lost, CodecChoice("early", 2000), 0, detector, codec, pool)
+        team = Cooperation(lost.team, CodecChoice("early", 2000), 0, detector, codec, pool)
         assert team.capture(looks, (), Stopwatch()) == tuple(looks)
         perceived = team.fuse(150_000, Stopwatch())
     ((own, others),) = fused
@@ -290,7 +290,7 @@ def test_a_result_is_known_at_the_first_tick_after_detection_s_time(
     scenario = override(channel(), f"compute.detect_ms={detect_ms}")
     known: list[tuple[int, int]] = []
     with ThreadPoolExecutor(1) as pool:
-        team = Cooperation(scenario, CodecChoice("none", None), 0, detector, NoneCodec(), pool)
+        team = Cooperation(scenario.team, CodecChoice("none", None), 0, detector, NoneCodec(), pool)
         for now in range(100_000, 450_000, 50_000):
             perceived = team.fuse(now, Stopwatch())
             if perceived is not None:
@@ -309,7 +309,7 @@ def test_a_truck_between_two_antennas_costs_messages_on_a_weak_radio(detector: D
         lost = 0
         for seed in range(12):
             with ThreadPoolExecutor(1) as pool:
-                team = Cooperation(weak, CodecChoice("late", 2000), seed, detector, LateCodec(), pool)
+                team = Cooperation(weak.team, CodecChoice("late", 2000), seed, detector, LateCodec(), pool)
                 team.capture([sweep("hero", 0.0), sweep("rsu_1", 20.0)], objects, Stopwatch())
                 lost += sum(item.loss is Loss.SIGNAL for item in team.settled(last=True))
         outcomes.append(lost)

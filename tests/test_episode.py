@@ -14,10 +14,10 @@ import carla_cp.episode
 from carla_cp.codecs import load_codec, parse_choice
 from carla_cp.driving.scripted import Traffic
 from carla_cp.episode import run_episode
+from carla_cp.networks import agents_pool
 from carla_cp.perception.detector import Detector
 from carla_cp.recording import write_ticks
 from carla_cp.scenario import draw_scenario, load_scenario
-from carla_cp.session import agents_pool
 from carla_cp.types import (
     AgentName,
     Command,

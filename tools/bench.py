@@ -31,11 +31,12 @@ from traffic_run import TrafficPlan
 
 from carla_cp.codecs import parse_choice
 from carla_cp.heap import keep_freed_memory
+from carla_cp.networks import EPISODE_THREADS
 from carla_cp.options import build_parser, parse_options
 from carla_cp.perception.checkpoint import load_detector
 from carla_cp.perception.fusion import Team
 from carla_cp.scenario import draw_scenario, load_scenario
-from carla_cp.session import EPISODE_THREADS, Task, open_session
+from carla_cp.session import Task, open_session
 from carla_cp.types import ConnectedVehicleSpec, Scenario, Sweep, TickRecord
 from carla_cp.whole import write_whole
 from carla_cp.world import World, embedded_server

@@ -21,11 +21,11 @@ from carla_cp.codecs.base import Silent, ViewLike
 from carla_cp.codecs.bitstream import SymbolReader, SymbolWriter, Table
 from carla_cp.codecs.revqom import RevqomCodec
 from carla_cp.codecs.rvq import ResidualQuantiser
+from carla_cp.networks import EPISODE_THREADS
 from carla_cp.perception.checkpoint import load_detector
 from carla_cp.perception.config import DetectorConfig
 from carla_cp.perception.presets import FULL_OPV2V
 from carla_cp.perception.view import View
-from carla_cp.session import EPISODE_THREADS
 from carla_cp.types import FloatArray, IntArray, Sweep
 
 REPEAT = 15

@@ -1,16 +1,23 @@
-"""A LiDAR that listens, and its blueprint's attributes."""
+"""A team's LiDARs, which listen and fire together, and their blueprint's attributes."""
 
 from __future__ import annotations
 
 import queue
+import time
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import carla
 import numpy as np
 
+from carla_cp.geometry import compose
 from carla_cp.types import AgentName, LidarSpec, PointArray, Pose, Sweep
-from carla_cp.world.convert import pose_of
+from carla_cp.world.convert import carla_transform, pose_of
+from carla_cp.world.errors import WorldError
+
+STEP_US = 50_000  # 20 Hz
+SENSOR_TIMEOUT_S = 60.0
 
 
 @dataclass(slots=True)
@@ -38,15 +45,72 @@ class Lidar:
         steady = len(self.frames) > 1 and self.frames[-1] - self.frames[-2] == period
         return self.frames[-1] % period if steady else None
 
-    def take(self, frame: int, timeout_s: float) -> Sweep | None:
+    def take(self, frame: int, time_us: int) -> Sweep | None:
         """The sweep of `frame`, or None if none came in time; older ones are dropped."""
         while True:
             try:
-                seen, pose, points = self.inbox.get(timeout=timeout_s)
+                seen, pose, points = self.inbox.get(timeout=SENSOR_TIMEOUT_S)
             except queue.Empty:
                 return None
             if seen == frame:
-                return Sweep(self.agent, 0, points, pose, self.height_m)
+                return Sweep(self.agent, time_us, points, pose, self.height_m)
+
+
+class Lidars:
+    """The LiDARs of a team, the ego's first; all fire at every `period`-th frame."""
+
+    def __init__(self, period: int = 2) -> None:
+        self.period = period
+        self._lidars: list[Lidar] = []
+
+    @property
+    def actors(self) -> list[carla.Sensor]:
+        """The sensors that hang in the world."""
+        return [lidar.actor for lidar in self._lidars]
+
+    @property
+    def warm_up_frames(self) -> int:
+        """After so many, `phase` can be told."""
+        return 2 * self.period + 4
+
+    def hang(
+        self,
+        world: carla.World,
+        blueprint: carla.ActorBlueprint,
+        agent: AgentName,
+        lidar: LidarSpec,
+        seed: int,
+        parent: carla.Actor | None = None,
+        foot: Pose = Pose(),  # noqa: B008 - frozen
+    ) -> None:
+        """Spawns an agent's LiDAR on its vehicle `parent`, or where there is none over `foot`, and listens."""
+        for name, value in lidar_attributes(lidar, self.period * STEP_US, noise_seed(seed, agent)):
+            if blueprint.has_attribute(name):
+                blueprint.set_attribute(name, value)
+        actor = world.spawn_actor(blueprint, carla_transform(compose(foot, lidar.mount)), attach_to=parent)
+        self._lidars.append(Lidar(agent, lidar.mount.z, actor))
+        self._lidars[-1].listen()
+
+    def phase(self) -> int:
+        """The frame modulo the period at which all fire. Raises WorldError where they do not fire together."""
+        deadline = time.monotonic() + SENSOR_TIMEOUT_S
+        while time.monotonic() < deadline:
+            phases = {lidar.phase(self.period) for lidar in self._lidars} or {0}
+            if len(phases) == 1 and (phase := phases.pop()) is not None:
+                return phase
+            time.sleep(0.005)
+        raise WorldError("the server's LiDARs do not fire together; is another client ticking this world?")
+
+    def sweeps(self, frame: int, time_us: int) -> Iterator[Sweep]:
+        """Every agent's sweep that was captured at a frame, as they arrive; while one is looked at, the next is cast.
+
+        Raises WorldError for one that does not come.
+        """
+        for lidar in self._lidars:
+            sweep = lidar.take(frame, time_us)
+            if sweep is None:
+                raise WorldError(f"no sweep of '{lidar.agent}' came for tick {frame}; the server hangs or was stopped")
+            yield sweep
 
 
 def noise_seed(seed: int, agent: AgentName) -> int:

@@ -10,16 +10,12 @@ import contextlib
 import difflib
 import math
 import queue
-import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import carla
-import numpy as np
 
-from carla_cp.geometry import compose, matrix_from_pose, transform_points
 from carla_cp.types import (
     ActorSpec,
     AgentName,
@@ -27,34 +23,20 @@ from carla_cp.types import (
     Command,
     Control,
     FloatArray,
-    LidarSpec,
     LightState,
-    ObjectClass,
-    Pose,
     Scenario,
     SignalSpec,
     Sweep,
     TruthObject,
     VehicleState,
 )
-from carla_cp.world.convert import carla_transform, pose_of
+from carla_cp.world.bodies import Body, body_of, buildings_of, object_of, state_of
+from carla_cp.world.convert import carla_transform
 from carla_cp.world.errors import WorldError
-from carla_cp.world.lidar import Lidar, lidar_attributes, noise_seed
-from carla_cp.world.shapes import Shape, read_shapes, shape_of
+from carla_cp.world.lidar import STEP_US, Lidars
+from carla_cp.world.shapes import Shape, read_shapes
 
-STEP_US = 50_000  # 20 Hz
 CONNECT_TIMEOUT_S = 10.0
-SENSOR_TIMEOUT_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Body:
-    """A spawned actor and what never changes of it."""
-
-    spec: ActorSpec
-    actor: carla.Actor
-    label: ObjectClass | None
-    shape: Shape
 
 
 class World:
@@ -71,14 +53,13 @@ class World:
         self._world: carla.World | None = None
         self._map: carla.Map | None = None
         self._library: carla.BlueprintLibrary | None = None
-        self._bodies: dict[str, _Body] = {}
-        self._lidars: list[Lidar] = []
+        self._bodies: dict[str, Body] = {}
+        self._lidars = Lidars()
         self._sensors: list[carla.Sensor] = []  # the others: kept alive, stopped at the end
         self._hits: deque[tuple[int, str, int]] = deque()  # frame, name and id of the other
         self._lights: dict[str, carla.TrafficLight] = {}
         self._snapshot: carla.WorldSnapshot | None = None
         self._start_frame = 0
-        self._period = 2
         self._ego = ""
 
     # ------------------------------------------------------------------------------------------------ set-up
@@ -144,24 +125,24 @@ class World:
         Afterwards the next tick is number 0 and a capture tick. Moving actors have their initial speed, those that wait
         none.
         """
-        self._bodies, self._lidars, self._sensors, self._hits = {}, [], [], deque()
+        self._bodies, self._sensors, self._hits = {}, [], deque()
         self._ego = scenario.ego.rolename
-        self._period = sensor_period_us // STEP_US
+        self._lidars = Lidars(sensor_period_us // STEP_US)
         for spec in (scenario.ego, *scenario.actors):
             self._bodies[spec.rolename] = self._spawn_body(spec)
         for vehicle in scenario.connected:
-            parent = self._bodies[vehicle.rolename].actor
-            self._spawn_lidar(AgentName(vehicle.rolename), vehicle.lidar, vehicle.lidar.mount, parent, seed)
+            parent, name = self._bodies[vehicle.rolename].actor, AgentName(vehicle.rolename)
+            self._lidars.hang(self._loaded, self._lidar_blueprint(name), name, vehicle.lidar, seed, parent)
         for rsu in scenario.rsus:
-            pose = compose(rsu.foot, rsu.lidar.mount)
-            self._spawn_lidar(AgentName(rsu.id), rsu.lidar, pose, None, seed)
+            name = AgentName(rsu.id)
+            self._lidars.hang(self._loaded, self._lidar_blueprint(name), name, rsu.lidar, seed, foot=rsu.foot)
         self._spawn_collision_sensor()
         self._hold_lights(scenario.signals)
         self._align_sensors()
-        for body in self._bodies.values():
-            moving = body.spec.path and body.spec.departs_s <= 0.0
-            if moving or body.spec.rolename == self._ego:
-                self._set_speed(body)
+        for spec in (scenario.ego, *scenario.actors):
+            moving = spec is scenario.ego or (spec.path and spec.departs_s <= 0.0)
+            if moving and spec.blueprint.startswith("vehicle."):
+                self._set_speed(spec)
 
     def _blueprint(self, name: str, rolename: str) -> carla.ActorBlueprint:
         if self._library is None:
@@ -171,24 +152,17 @@ class World:
             blueprint.set_attribute("role_name", rolename)
         return blueprint
 
-    def _spawn_body(self, spec: ActorSpec) -> _Body:
+    def _spawn_body(self, spec: ActorSpec) -> Body:
         blueprint = self._blueprint(spec.blueprint, spec.rolename)
         try:
             actor = self._loaded.spawn_actor(blueprint, carla_transform(spec.start))
         except RuntimeError as error:
             where = f"x={spec.start.x:.1f} y={spec.start.y:.1f}"
             raise WorldError(f"actor '{spec.rolename}' cannot be spawned at {where}: {error}") from error
-        return _Body(spec, actor, _label(blueprint), shape_of(actor))
+        return body_of(actor, spec.rolename)
 
-    def _spawn_lidar(
-        self, agent: AgentName, lidar: LidarSpec, pose: Pose, parent: carla.Actor | None, seed: int
-    ) -> None:
-        blueprint = self._blueprint("sensor.lidar.ray_cast", agent)
-        for name, value in lidar_attributes(lidar, self._period * STEP_US, noise_seed(seed, agent)):
-            if blueprint.has_attribute(name):
-                blueprint.set_attribute(name, value)
-        actor = self._loaded.spawn_actor(blueprint, carla_transform(pose), attach_to=parent)
-        self._lidars.append(Lidar(agent, lidar.mount.z, actor))
+    def _lidar_blueprint(self, agent: AgentName) -> carla.ActorBlueprint:
+        return self._blueprint("sensor.lidar.ray_cast", agent)
 
     def _spawn_collision_sensor(self) -> None:
         blueprint = self._blueprint("sensor.other.collision", self._ego)
@@ -211,38 +185,25 @@ class World:
 
     def _align_sensors(self) -> None:
         """Ticks, with everything at rest, until all LiDARs have just fired and the next capture is due."""
-        for lidar in self._lidars:
-            lidar.listen()
         self._client.apply_batch_sync(
             [carla.command.ApplyVehicleControl(b.actor.id, carla.VehicleControl(brake=1.0)) for b in self._vehicles()],
             False,
         )
-        for _ in range(2 * self._period + 4):
+        for _ in range(self._lidars.warm_up_frames):
             frame = self._loaded.tick()
-        phase = self._common_phase()
-        while (frame + 1) % self._period != phase:
+        phase = self._lidars.phase()
+        while (frame + 1) % self._lidars.period != phase:
             frame = self._loaded.tick()
         self._start_frame = frame + 1
         self._hits.clear()
 
-    def _common_phase(self) -> int:
-        """The frame modulo the period at which all LiDARs fire."""
-        deadline = time.monotonic() + SENSOR_TIMEOUT_S
-        while time.monotonic() < deadline:
-            phases = {lidar.phase(self._period) for lidar in self._lidars} or {0}
-            if len(phases) == 1 and (phase := phases.pop()) is not None:
-                return phase
-            time.sleep(0.005)
-        raise WorldError("the server's LiDARs do not fire together; is another client ticking this world?")
+    def _vehicles(self) -> list[Body]:
+        return [body for body in self._bodies.values() if body.actor.type_id.startswith("vehicle.")]
 
-    def _vehicles(self) -> list[_Body]:
-        return [body for body in self._bodies.values() if body.spec.blueprint.startswith("vehicle.")]
-
-    def _set_speed(self, body: _Body) -> None:
-        if body.spec.blueprint.startswith("vehicle."):
-            speed, yaw = body.spec.speed_mps, body.spec.start.yaw
-            body.actor.apply_control(carla.VehicleControl())
-            body.actor.set_target_velocity(carla.Vector3D(speed * math.cos(yaw), speed * math.sin(yaw), 0.0))
+    def _set_speed(self, spec: ActorSpec) -> None:
+        actor, speed, yaw = self._bodies[spec.rolename].actor, spec.speed_mps, spec.start.yaw
+        actor.apply_control(carla.VehicleControl())
+        actor.set_target_velocity(carla.Vector3D(speed * math.cos(yaw), speed * math.sin(yaw), 0.0))
 
     @property
     def _loaded(self) -> carla.World:
@@ -282,15 +243,10 @@ class World:
 
         The ego's comes first; while one is looked at, the server casts the next.
         """
-        frame = self._now.frame
-        if (frame - self._start_frame) % self._period:
-            return
-        time_us = (frame - self._start_frame) * STEP_US
-        for lidar in self._lidars:
-            sweep = lidar.take(frame, SENSOR_TIMEOUT_S)
-            if sweep is None:
-                raise WorldError(f"no sweep of '{lidar.agent}' came for tick {frame}; the server hangs or was stopped")
-            yield Sweep(lidar.agent, time_us, sweep.points, sweep.world_from_lidar, lidar.height_m)
+        steps = self._now.frame - self._start_frame
+        if steps % self._lidars.period:
+            return iter(())
+        return self._lidars.sweeps(self._now.frame, steps * STEP_US)
 
     @property
     def _now(self) -> carla.WorldSnapshot:
@@ -300,59 +256,19 @@ class World:
 
     def odometry(self) -> VehicleState:
         """The ego's own motion."""
-        return self._state(self._bodies[self._ego])
+        return state_of(self._bodies[self._ego], self._now)
 
     def objects(self) -> tuple[TruthObject, ...]:
         """Every spawned actor but the ego, as the simulator knows it; `returns` is 0."""
-        return tuple(self._object(body) for name, body in self._bodies.items() if name != self._ego)
+        return tuple(object_of(body, self._now) for name, body in self._bodies.items() if name != self._ego)
 
     def ego_object(self) -> TruthObject:
         """The ego as the others would list it."""
-        return self._object(self._bodies[self._ego])
+        return object_of(self._bodies[self._ego], self._now)
 
     def buildings(self) -> FloatArray:
         """Boxes (N, 7) of the map's buildings; roof edges and what is not upright are as a box around them."""
-        boxes = self._loaded.get_level_bbs(carla.CityObjectLabel.Buildings)
-        rows = [
-            (
-                *(box.location.x, box.location.y, box.location.z),
-                *(2 * box.extent.x, 2 * box.extent.y, 2 * box.extent.z),
-                math.radians(box.rotation.yaw),
-            )
-            for box in boxes
-        ]
-        return np.array(rows).reshape(-1, 7)
-
-    def _object(self, body: _Body) -> TruthObject:
-        state = self._state(body)
-        pose = state.pose
-        box = (pose.x, pose.y, pose.z + body.shape.size[2] / 2, *body.shape.size, pose.yaw)
-        return TruthObject(body.actor.id, body.spec.rolename, body.spec.blueprint, body.label, state, box, 0)
-
-    def _state(self, body: _Body) -> VehicleState:
-        now = self._now.find(body.actor.id)
-        if now is None:
-            raise WorldError(f"actor '{body.spec.rolename}' vanished from the world")
-        world_from_box = compose(pose_of(now.get_transform()), body.shape.body_from_box)
-        length, width, height = body.shape.size
-        foot = transform_points(matrix_from_pose(world_from_box), np.array([[0.0, 0.0, -height / 2]]))[0]
-        velocity, acceleration = now.get_velocity(), now.get_acceleration()
-        return VehicleState(
-            Pose(
-                float(foot[0]),
-                float(foot[1]),
-                float(foot[2]),
-                world_from_box.roll,
-                world_from_box.pitch,
-                world_from_box.yaw,
-            ),
-            (velocity.x, velocity.y, velocity.z),
-            (acceleration.x, acceleration.y, acceleration.z),
-            math.radians(now.get_angular_velocity().z),
-            length,
-            width,
-            height,
-        )
+        return buildings_of(self._loaded)
 
     def collisions(self, touching: bool, speed_before_mps: float) -> tuple[Collision, ...]:
         """The ego's collisions up to the newest tick that were not returned before, with the given speed.
@@ -405,19 +321,10 @@ class World:
 
     def _clear(self) -> None:
         """Stops our sensors and destroys our actors; the client crashes now and then when a world ends under them."""
-        sensors = [*(lidar.actor for lidar in self._lidars), *self._sensors]
+        sensors = [*self._lidars.actors, *self._sensors]
         for sensor in sensors:
             sensor.stop()
         actors = [*sensors, *(body.actor for body in self._bodies.values())]
         if actors:
             self._client.apply_batch_sync([carla.command.DestroyActor(actor.id) for actor in actors], False)
-        self._bodies, self._lidars, self._sensors, self._lights = {}, [], [], {}
-
-
-def _label(blueprint: carla.ActorBlueprint) -> ObjectClass | None:
-    if blueprint.id.startswith("walker."):
-        return ObjectClass.PEDESTRIAN
-    if not blueprint.id.startswith("vehicle."):
-        return None
-    two_wheels = blueprint.has_attribute("number_of_wheels") and int(blueprint.get_attribute("number_of_wheels")) == 2
-    return ObjectClass.CYCLIST if two_wheels else ObjectClass.VEHICLE
+        self._bodies, self._lidars, self._sensors, self._lights = {}, Lidars(), [], {}
