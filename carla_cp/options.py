@@ -11,7 +11,7 @@ from carla_cp.codecs import CODECS, codec_kind, parse_choice
 from carla_cp.link import LinkError, open_model
 from carla_cp.perception.fusion import RULES
 from carla_cp.scenario import load_scenario, override
-from carla_cp.types import AgentName, CodecChoice, Scenario
+from carla_cp.types import AgentName, ChannelSpec, CodecChoice, Scenario
 from carla_cp.whole import writable
 
 DEFAULT_CODECS = ("none", "infocom@2KB", "revqom@2KB", "raw", "oracle")
@@ -122,7 +122,7 @@ def parse_options(arguments: argparse.Namespace) -> RunOptions:
         host=arguments.host,
         port=arguments.port,
         device=_device(arguments.device),
-        checkpoint=_checkpoint(arguments.checkpoint),
+        checkpoint=find_checkpoint(arguments.checkpoint),
         fusion=arguments.fusion,
         jobs=arguments.jobs,
     )
@@ -164,19 +164,26 @@ def _scenario(path: Path, settings: Sequence[str]) -> Scenario:
 
 def check_link(scenario: Scenario, choices: Sequence[CodecChoice]) -> None:
     """Raises OptionError for a channel that cannot be, or whose policy a codec knows nothing of."""
-    where = f"{scenario.source}: <channel>"
     ego = AgentName(scenario.ego.rolename)
-    others = [AgentName(name) for name in (*(c.rolename for c in scenario.connected), *(r.id for r in scenario.rsus))]
+    names = (*(vehicle.rolename for vehicle in scenario.connected), *(rsu.id for rsu in scenario.rsus))
+    others = [AgentName(name) for name in names if name != ego]
+    check_channel(scenario.channel, ego, others, choices, f"{scenario.source}: <channel>")
+
+
+def check_channel(
+    channel: ChannelSpec, ego: AgentName, others: Sequence[AgentName], choices: Sequence[CodecChoice], where: str
+) -> None:
+    """Raises OptionError, with `where` named, for a channel that cannot be, or whose policy a codec knows not."""
     kinds = [(choice, codec_kind(choice.name)[0]) for choice in choices]
-    links = [(name, ego) for name in others if name != ego]
+    links = [(name, ego) for name in others]
     if any(kind.asks for _, kind in kinds):
         links += [(other, name) for name, other in links]
     try:
-        open_model(scenario.channel, 0).check_links(links)
+        open_model(channel, 0).check_links(links)
     except LinkError as error:
         raise OptionError(f"{where} {error}") from error
     for choice, kind in kinds:
-        if scenario.channel.policy == "request" and kind.takes_budget and not kind.asks:
+        if channel.policy == "request" and kind.takes_budget and not kind.asks:
             asking = ", ".join(name for name, other in CODECS.items() if other.asks)
             raise OptionError(
                 f"{where} policy 'request' is for codecs whose receivers ask ({asking}), not --codec {choice.label}"
@@ -213,7 +220,8 @@ def _device(name: str) -> str:
     return name
 
 
-def _checkpoint(name: str) -> Path:
+def find_checkpoint(name: str) -> Path:
+    """The folder of `--checkpoint NAME`: a path, or one of `checkpoints/`. Raises OptionError where it is missing."""
     if name.startswith("opencood:"):
         return Path(name)  # `load_detector` says whether it can be loaded
     for folder in (Path(name), CHECKPOINTS / name):

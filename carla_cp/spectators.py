@@ -76,5 +76,6 @@ class Spectators:
 
 def _write(writer: SceneWriter, task: Task, record: TickRecord, world: World) -> None:
     objects = (world.ego_object(), *record.truth.objects)
-    plans = {AgentName(task.scenario.ego.rolename): record.plan.path}
+    path = () if record.plan is None else record.plan.path
+    plans = {AgentName(task.scenario.ego.rolename): path}
     writer.add(scans_from_sweeps(record.sweeps, objects, agent_ids(record.sweeps, objects), plans))

@@ -615,12 +615,12 @@ class TickRecord:
     time_us: int
     ego: VehicleState
     light: LaneLight | None
-    plan: Plan
+    plan: Plan | None  # None: somebody else drives
     tracks: tuple[Track, ...]
     perceived: Perceived | None  # on ticks at which a perception result became available
     transmissions: tuple[Transmission, ...]  # settled at this tick
-    route_fraction: float  # of the route's length behind the ego, in [0, 1]
-    route_offset_m: float  # of the ego's middle from the route's line, positive to the right
+    route_fraction: float | None  # of the route's length behind the ego, in [0, 1]; None: its route is not known
+    route_offset_m: float | None  # of the ego's middle from the route's line, positive to the right; None likewise
     truth: Truth
     times: StageTimes
     sweeps: tuple[Sweep, ...] = field(default=())  # on capture ticks, for the live view; never recorded

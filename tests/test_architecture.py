@@ -12,7 +12,7 @@ ROWS = (
     ("run",),
     ("workers",),
     ("spectators",),
-    ("session", "conditions"),
+    ("session", "conditions", "attached"),
     ("options",),
     ("report", "view", "recording", "datasets", "opv2v", "metrics"),
     ("episode",),

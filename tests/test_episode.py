@@ -72,7 +72,7 @@ def play(world: World, scenario: Scenario, codec: str, detector: Detector, seed:
 
 def controls(episode: Episode) -> list[tuple[float, float, float, float, float]]:
     """Everything that makes the trajectory: what the actuators got and where the ego was."""
-    rows = [(record.plan.control, record.ego.pose) for record in episode.records]
+    rows = [(record.plan.control, record.ego.pose) for record in episode.records if record.plan is not None]
     return [(c.throttle, c.brake, c.steer, pose.x, pose.y) for c, pose in rows]
 
 

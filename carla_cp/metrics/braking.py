@@ -40,6 +40,7 @@ def false_braking(records: Sequence[TickRecord]) -> float:
     Hard is more than 3.4 m/s^2 for at least 0.2 s. There was a cause if the ego, had it gone on along its plan's path
     at the speed at which the braking began, would within 5 s have been at a place within 1 s of somebody ahead of it,
     where all others do what they really did; or would have passed its lane's red or yellow light.
+    A record without a plan counts as one to go straight on.
     """
     total = 0.0
     for start, end in _hard_stretches(records):
@@ -71,7 +72,8 @@ def _unbraked(records: Sequence[TickRecord], start: int) -> Course:
     """Where the ego would have been at the later records, at its speed, along its path and then straight on."""
     record = records[start]
     pose, reach_m = record.ego.pose, max(1.0, record.ego.speed * LOOK_AHEAD_S)
-    line = np.array([(pose.x, pose.y), *record.plan.path[1:]])
+    path = () if record.plan is None else record.plan.path[1:]
+    line = np.array([(pose.x, pose.y), *path])
     ahead = line[-1] - line[-2] if len(line) > 1 else np.array([math.cos(pose.yaw), math.sin(pose.yaw)])
     line = np.concatenate([line, line[-1:] + reach_m * ahead / np.hypot(*ahead)])
     along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])

@@ -97,6 +97,10 @@ class Fields:
         entries = self.items(key)
         return tuple(Fields({key: entry}, self.where).text(key) for entry in entries)
 
+    def numbers_or_none(self, key: str) -> tuple[float | None, ...]:
+        """A list of finite numbers and Nones."""
+        return tuple(None if entry is None else finite(entry, f"{self.where}: {key}") for entry in self.items(key))
+
 
 def finite(value: object, where: str) -> float:
     """The value as a finite number; raises StoredError."""

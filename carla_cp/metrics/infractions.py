@@ -63,9 +63,9 @@ def outside_lanes(records: Sequence[TickRecord]) -> float:
     Off is further than 2.25 m from its line. The Leaderboard asks the map, and lets the ego use any lane of its
     direction; our routes change no lanes.
     """
-    fractions = np.maximum.accumulate([record.route_fraction for record in records])
+    fractions = np.maximum.accumulate([record.route_fraction or 0.0 for record in records])
     progress = np.diff(fractions)
-    outside = np.abs([record.route_offset_m for record in records[1:]]) > ROUTE_HALF_WIDTH_M
+    outside = np.abs([record.route_offset_m or 0.0 for record in records[1:]]) > ROUTE_HALF_WIDTH_M
     total = float(progress.sum())
     return float(progress[outside].sum()) / total if total > 0 else 0.0
 
@@ -76,7 +76,7 @@ def slow_percents(records: Sequence[TickRecord], end: EpisodeEnd) -> tuple[float
     Leaderboard 2.0's MinimumSpeedRouteTest. Background are the vehicles whose rolename begins with `background`; a
     quarter without them, or that the ego did not finish, asks for nothing.
     """
-    quarters = [min(int(record.route_fraction * CHECKPOINTS), CHECKPOINTS - 1) for record in records]
+    quarters = [min(int((record.route_fraction or 0.0) * CHECKPOINTS), CHECKPOINTS - 1) for record in records]
     finished = CHECKPOINTS if end is EpisodeEnd.ROUTE else max(quarters, default=0)
     found = []
     for quarter in range(finished):

@@ -40,10 +40,10 @@ class DrivingScore:
 
 
 def route_completion(records: Sequence[TickRecord], end: EpisodeEnd) -> float:
-    """The share of the route behind the ego, in [0, 1]; 1 when the episode ended at its end."""
+    """The share of the route behind the ego, in [0, 1]; 1 when the episode ended at its end, 0 without a route."""
     if end is EpisodeEnd.ROUTE:
         return 1.0
-    return max((record.route_fraction for record in records), default=0.0)
+    return max((record.route_fraction or 0.0 for record in records), default=0.0)
 
 
 def driving_score(completion: float, found: Infractions) -> DrivingScore:

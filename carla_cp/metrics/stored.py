@@ -5,7 +5,7 @@ Reading is strict: a key too many or too few, or a value of the wrong type, rais
 
 from __future__ import annotations
 
-from carla_cp.metrics.fields import Fields, Json, StoredError, finite
+from carla_cp.metrics.fields import Fields, Json, StoredError
 from carla_cp.metrics.stored_parts import (
     AGE_KEYS,
     BYTE_KEYS,
@@ -159,8 +159,8 @@ def trace_from_json(value: object, where: str) -> EpisodeTrace:
     trace = EpisodeTrace(
         time_s=item.numbers("time_s"),
         speed_mps=item.numbers("speed_mps"),
-        gap_m=tuple(None if entry is None else finite(entry, f"{where}: gap_m") for entry in item.items("gap_m")),
-        brake=item.numbers("brake"),
+        gap_m=item.numbers_or_none("gap_m"),
+        brake=item.numbers_or_none("brake"),
         scene=scene_from_json(item.values["scene"], f"{where}: scene"),
     )
     if not len(trace.time_s) == len(trace.speed_mps) == len(trace.gap_m) == len(trace.brake):

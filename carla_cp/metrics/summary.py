@@ -119,7 +119,7 @@ class EpisodeTrace:
     time_s: tuple[float, ...]  # since the first record
     speed_mps: tuple[float, ...]
     gap_m: tuple[float | None, ...]  # to the hazard's box, or without a hazard to the nearest actor's
-    brake: tuple[float, ...]  # the actuator's, [0, 1]
+    brake: tuple[float | None, ...]  # the actuator's, [0, 1]; None where somebody else drives
     scene: Scene
 
 
@@ -175,7 +175,7 @@ def trace(records: Sequence[TickRecord], hazard: str | None) -> EpisodeTrace:
         time_s=tuple(round((record.time_us - records[0].time_us) / 1e6, 3) for record in records),
         speed_mps=tuple(round(record.ego.speed, 3) for record in records),
         gap_m=tuple(None if gap is None else round(gap, 3) for gap in gaps),
-        brake=tuple(round(record.plan.control.brake, 3) for record in records),
+        brake=tuple(None if record.plan is None else round(record.plan.control.brake, 3) for record in records),
         scene=scene(records, hazard),
     )
 

@@ -96,7 +96,7 @@ class Memory:
         """What is known once this record has been seen."""
         links = {item.sender: item for item in (*self.links, *record.transmissions)}
         recent = tuple(item for item in links.values() if record.time_us - item.sent_us <= LINK_SHOWN_US)
-        now = Moment(record.time_us, record.ego.speed, record.plan.control.brake)
+        now = Moment(record.time_us, record.ego.speed, 0.0 if record.plan is None else record.plan.control.brake)
         seen = [*self.agents, *(sweep.agent for sweep in record.sweeps), *(item.sender for item in recent)]
         return replace(
             self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from carla_cp.types import LightState, TickRecord, Transmission
+from carla_cp.types import LightState, Plan, TickRecord, Transmission
 from carla_cp.view import theme
 from carla_cp.view.canvas import Canvas
 from carla_cp.view.info import HISTORY_S, Memory, ViewInfo
@@ -75,14 +75,12 @@ def _draw_driving(canvas: Canvas, x: int, y: int, right: int, record: TickRecord
     canvas.fill(theme.CARD, (x, y, width, 148), radius=10)
     canvas.text((x + 14, y + 10), f"{record.ego.speed:.1f}", theme.INK, size=32, bold=True)
     canvas.text((x + 100, y + 27), "m/s", theme.SOFT, size=14)
-    colour = REASONS.get(record.plan.reason, theme.SOFT)
-    canvas.tag((right - 62, y + 30), record.plan.reason, theme.BACKGROUND, colour, size=14)
-    control = record.plan.control
-    _draw_bar(canvas, x + 14, y + 60, width - 28, "throttle", control.throttle, theme.GOOD)
-    _draw_bar(canvas, x + 14, y + 80, width - 28, "brake", control.brake, theme.BAD)
-    canvas.text((x + 14, y + 99), "wanted", theme.SOFT, size=12)
-    canvas.text((x + 84, y + 99), f"{record.plan.acceleration_mps2:+.1f} m/s²", theme.INK, size=12)
-    canvas.text((right - 14, y + 99), f"route {100 * record.route_fraction:.0f} %", theme.SOFT, size=12, align=1.0)
+    if record.plan is None:
+        canvas.text((x + 14, y + 70), "driven by somebody else", theme.FAINT, size=12)
+    else:
+        _draw_plan(canvas, x, y, right, record.plan)
+    if record.route_fraction is not None:
+        canvas.text((right - 14, y + 99), f"route {100 * record.route_fraction:.0f} %", theme.SOFT, size=12, align=1.0)
     canvas.text((x + 14, y + 121), "light", theme.SOFT, size=12)
     if record.light is None:
         canvas.text((x + 84, y + 121), "none ahead", theme.FAINT, size=12)
@@ -92,6 +90,15 @@ def _draw_driving(canvas: Canvas, x: int, y: int, right: int, record: TickRecord
         text = f"{record.light.state.name.lower()}, {record.light.distance_m:.0f} m ahead"
         canvas.text((x + 106, y + 121), text, theme.INK, size=12)
     return y + 148
+
+
+def _draw_plan(canvas: Canvas, x: int, y: int, right: int, plan: Plan) -> None:
+    colour = REASONS.get(plan.reason, theme.SOFT)
+    canvas.tag((right - 62, y + 30), plan.reason, theme.BACKGROUND, colour, size=14)
+    _draw_bar(canvas, x + 14, y + 60, right - x - 28, "throttle", plan.control.throttle, theme.GOOD)
+    _draw_bar(canvas, x + 14, y + 80, right - x - 28, "brake", plan.control.brake, theme.BAD)
+    canvas.text((x + 14, y + 99), "wanted", theme.SOFT, size=12)
+    canvas.text((x + 84, y + 99), f"{plan.acceleration_mps2:+.1f} m/s²", theme.INK, size=12)
 
 
 def _draw_bar(canvas: Canvas, x: int, y: int, width: int, name: str, share: float, colour: Colour) -> None:

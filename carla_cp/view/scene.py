@@ -30,8 +30,9 @@ def draw_scene(canvas: Canvas, camera: Camera, record: TickRecord, info: ViewInf
     for item in record.truth.objects:
         _draw_truth(canvas, camera, item, info)
     _draw_detections(canvas, camera, memory)
+    conflict = None if record.plan is None else record.plan.conflict_track
     for track in record.tracks:
-        _draw_track(canvas, camera, track, track.id == record.plan.conflict_track)
+        _draw_track(canvas, camera, track, track.id == conflict)
     _draw_agents(canvas, camera, record, info, memory)
     _draw_ego(canvas, camera, record)
 
@@ -86,7 +87,7 @@ def _draw_sweep(canvas: Canvas, camera: Camera, sweep: Sweep, colour: Colour) ->
 
 
 def _draw_path(canvas: Canvas, camera: Camera, record: TickRecord) -> None:
-    if len(record.plan.path) > 1:
+    if record.plan is not None and len(record.plan.path) > 1:
         canvas.lines(
             _dots(camera.to_screen(np.array(record.plan.path))), theme.mix(theme.BACKGROUND, theme.PATH, 0.7), width=3.0
         )

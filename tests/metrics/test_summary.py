@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from carla_cp.metrics.stored import trace_from_json, trace_to_json
 from carla_cp.metrics.summary import summarise, trace
 from carla_cp.types import EpisodeEnd, StageTimes
 
@@ -71,3 +74,13 @@ def test_a_trace_follows_the_gap_to_the_hazard_or_to_the_nearest_actor() -> None
     assert trace(records, None).gap_m == (5.4, 25.15, None)
     assert trace(records, None).time_s == (0.0, 0.05, 0.1)
     assert trace(records, None).speed_mps == (5.0, 5.0, 0.0)
+
+
+def test_a_ride_in_somebody_elses_loop_is_scored_but_for_its_route_and_controls() -> None:
+    drive = crossing()
+    ridden = tuple(replace(item, plan=None, route_fraction=None, route_offset_m=None) for item in drive.records)
+    own, found = summarise(drive, None), summarise(replace(drive, records=ridden, end=EpisodeEnd.TIMEOUT), None)
+    assert (found.ap, found.bytes, found.min_ttc_s) == (own.ap, own.bytes, own.min_ttc_s)
+    assert (found.route_completion, found.infractions.outside_lanes) == (0.0, 0.0)
+    assert set(trace(ridden, None).brake) == {None}
+    assert trace_from_json(trace_to_json(trace(ridden, None)), "here") == trace(ridden, None)

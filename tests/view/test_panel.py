@@ -66,6 +66,13 @@ def test_a_codec_without_a_budget_says_so(codec: CodecChoice, words: str) -> Non
     assert "none ahead" in canvas.heard
 
 
+def test_a_car_that_somebody_else_drives_shows_no_plan() -> None:
+    canvas, tick = Listener(), dataclasses.replace(scene(), plan=None, route_fraction=None, route_offset_m=None)
+    draw_panel(canvas, tick, INFO, Memory().after(tick), "")
+    assert "driven by somebody else" in canvas.heard
+    assert not any(word in text for text in canvas.heard for word in ("throttle", "wanted", "%"))
+
+
 def test_it_keeps_to_its_side() -> None:
     canvas = Listener()
     draw_panel(canvas, scene(), INFO, Memory().after(scene()), "keys")
