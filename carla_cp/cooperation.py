@@ -37,11 +37,10 @@ from carla_cp.link.channel import Delivery, Link
 from carla_cp.link.graph import connectivity, heard_by
 from carla_cp.link.packets import HEADER_BYTES as LINK_HEADER_BYTES
 from carla_cp.link.policy import Allowance, allowance, needs_graph
-from carla_cp.perception.detector import Detector
+from carla_cp.perception.base import DetectorLike, ViewLike
 from carla_cp.perception.localization import Localization
 from carla_cp.perception.pillars import agent_pose
 from carla_cp.perception.truth import users_in_range
-from carla_cp.perception.view import View
 from carla_cp.stopwatch import Stopwatch
 from carla_cp.types import (
     AgentName,
@@ -54,7 +53,6 @@ from carla_cp.types import (
     Perceived,
     Pose,
     Shared,
-    Stage,
     Surroundings,
     Sweep,
     TeamSpec,
@@ -70,7 +68,7 @@ class _Capture:
     """One capture tick, waiting for its fusion."""
 
     time_us: int
-    ego_view: View
+    ego_view: ViewLike
     world_from_agent: Pose  # by odometry
     truth_boxes: FloatArray
     truth_labels: IntArray
@@ -82,12 +80,12 @@ class _Look:
     """What one agent made of its own sweep."""
 
     sweep: Sweep  # with its true pose
-    view: View  # with the pose that the agent believes in
+    view: ViewLike  # with the pose that the agent believes in
     payload: bytes  # of the ego what it asks for; b"" of one that has nothing to say, or may not
     returns: IntArray  # in each object's box
 
 
-def request_of(codec: Codec[Any], view: View, budget: int | None) -> bytes:
+def request_of(codec: Codec[Any], view: ViewLike, budget: int | None) -> bytes:
     """What a receiver with this view asks for; b"" where the codec knows no requests, or the budget has no room."""
     request = codec.request(view) if codec.asks else b""
     return request if budget is None or len(request) <= budget else b""
@@ -105,7 +103,7 @@ class Cooperation:
         team: TeamSpec,
         choice: CodecChoice,
         seed: int,
-        detector: Detector,
+        detector: DetectorLike,
         codec: Codec[Any],
         pool: Executor,
         buildings: FloatArray | None = None,
@@ -173,8 +171,8 @@ class Cooperation:
                 payload = self._codec.encode(view, allowed.budget_bytes, request, self._packet_bytes)
         else:
             payload = request_of(self._codec, view, self._choice.budget_bytes)
-            if not isinstance(self._codec, OracleCodec) and self._codec.tap is not Stage.POINTS:
-                _ = view.bev  # wanted when the messages have come; computed here, beside the partners' views
+            if not isinstance(self._codec, OracleCodec):
+                self._detector.ahead(view, self._codec.tap)  # here, beside the partners' views
         return _Look(sweep, view, payload, count_returns(sweep.world_from_lidar, sweep.points, boxes))
 
     def _graph(self, sweeps: Sequence[Sweep]) -> nx.Graph:
@@ -250,7 +248,7 @@ class Cooperation:
         if isinstance(self._codec, OracleCodec):
             detections = capture.oracle
         else:
-            detections = self._detector.finish(capture.ego_view, shared, self._pool, (), self._correction)
+            detections = self._detector.finish(capture.ego_view, shared, self._pool, correction=self._correction)
         return Perceived(
             capture.time_us, capture.world_from_agent, detections, capture.truth_boxes, capture.truth_labels
         )

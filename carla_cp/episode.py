@@ -15,12 +15,13 @@ import numpy as np
 
 from carla_cp.codecs.base import Codec
 from carla_cp.cooperation import Cooperation
+from carla_cp.driving.base import PlannerModel
 from carla_cp.driving.lights import lane_light
-from carla_cp.driving.planner import Planner, PlannerConfig
+from carla_cp.driving.planner import Planner
 from carla_cp.driving.route import Route
 from carla_cp.driving.scripted import Traffic
 from carla_cp.geometry import rotated_iou
-from carla_cp.perception.detector import Detector
+from carla_cp.perception.base import DetectorLike
 from carla_cp.stopwatch import Stopwatch
 from carla_cp.types import (
     ActorSpec,
@@ -48,9 +49,10 @@ def run_episode(
     scenario: Scenario,
     choice: CodecChoice,
     seed: int,
-    detector: Detector,
+    detector: DetectorLike,
     codec: Codec[Any],
     pool: Executor,
+    planning: type[PlannerModel] = Planner,
 ) -> Generator[TickRecord, None, EpisodeEnd]:
     """Drives one episode of a drawn scenario in a freshly loaded world; yields every tick, returns why it ended.
 
@@ -61,7 +63,7 @@ def run_episode(
     route = Route(line)
     world.spawn(scenario, seed)
     team = Cooperation(scenario.team, choice, seed, detector, codec, pool, world.buildings())
-    planner = Planner(PlannerConfig(cruise_mps=scenario.ego.speed_mps), route)
+    planner = planning.start(route, scenario.ego.speed_mps)
     traffic = Traffic(scenario.actors, {spec.rolename: roads.stop_lines(_path(spec)) for spec in _movers(scenario)})
     stop_lines = roads.stop_lines(line)
     end = _End(scenario.timeout_s)

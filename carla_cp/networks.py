@@ -12,10 +12,12 @@ from typing import Any
 
 import torch
 
-from carla_cp.codecs import load_codec
+from carla_cp.codecs import codec_for, load_codec
 from carla_cp.codecs.base import Codec
+from carla_cp.perception.base import DetectorLike, OutsideDetector
 from carla_cp.perception.checkpoint import load_detector
-from carla_cp.perception.detector import Detector
+from carla_cp.perception.config import CheckpointError
+from carla_cp.perception.plugins import is_plugin, plugin_detector
 from carla_cp.types import CodecChoice
 
 EPISODE_THREADS = 1  # of torch in one operation: a sum depends on how it is split, so no machine splits any
@@ -25,7 +27,7 @@ EPISODE_THREADS = 1  # of torch in one operation: a sum depends on how it is spl
 class Networks:
     """A detector and the codecs of its features."""
 
-    detector: Detector
+    detector: DetectorLike
     codecs: tuple[tuple[CodecChoice, Codec[Any]], ...]
 
     def codec(self, choice: CodecChoice) -> Codec[Any]:
@@ -38,11 +40,25 @@ def load_networks(checkpoint: Path, device: str, fusion: str | None, choices: Se
 
     Raises CheckpointError or CodecError, each with one line that names the thing and the mend.
     """
-    detector = load_detector(checkpoint, device, fusion=fusion)
-    codecs = tuple((choice, load_codec(choice.name, checkpoint, device)) for choice in choices)
+    detector = _detector(checkpoint, device, fusion)
+    codecs = tuple((choice, _codec(choice.name, checkpoint, detector, device)) for choice in choices)
     for choice, codec in codecs:
         codec.check_fusion(detector.tap, f"--codec {choice.label} --fusion {detector.config.fusion}")
     return Networks(detector, codecs)
+
+
+def _codec(name: str, checkpoint: Path, detector: DetectorLike, device: str) -> Codec[Any]:
+    if isinstance(detector, OutsideDetector):
+        return codec_for(name, detector, device)
+    return load_codec(name, checkpoint, device)
+
+
+def _detector(checkpoint: Path, device: str, fusion: str | None) -> DetectorLike:
+    if not is_plugin(checkpoint):
+        return load_detector(checkpoint, device, fusion=fusion)
+    if fusion is not None:
+        raise CheckpointError(f"{checkpoint} fuses by its own rule, not by {fusion}; leave --fusion out")
+    return plugin_detector(checkpoint).load(device)
 
 
 def agents_pool() -> ThreadPoolExecutor:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from carla_cp.codecs import CODECS, codec_kind, parse_choice
+from carla_cp.driving.planners import PLANNERS
 from carla_cp.link import LinkError, open_model
 from carla_cp.perception.fusion import RULES
+from carla_cp.perception.opencood_model import PREFIX as OPENCOOD
+from carla_cp.perception.plugins import PLUGIN
 from carla_cp.scenario import load_scenario, override
 from carla_cp.types import AgentName, ChannelSpec, CodecChoice, Scenario
 from carla_cp.whole import writable
@@ -49,6 +53,7 @@ class RunOptions:
     device: str
     checkpoint: Path
     fusion: str | None  # None: the checkpoint's own rule
+    planner: str  # in PLANNERS
     jobs: int
 
 
@@ -74,11 +79,15 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=2000, help="its port (default 2000)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where the networks run")
     parser.add_argument(
-        "--checkpoint", default="mini", metavar="NAME", help="a folder of checkpoints/, a path, or opencood:DIR"
+        "--checkpoint",
+        default="mini",
+        metavar="NAME",
+        help="of checkpoints/, a path, opencood:DIR or plugin:NAME",
     )
     parser.add_argument(
         "--fusion", choices=tuple(RULES), metavar="RULE", help=f"{', '.join(RULES)} (default: the checkpoint's)"
     )
+    parser.add_argument("--planner", default="fixed", metavar="NAME", help=f"{', '.join(PLANNERS)} (default fixed)")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override the scenario: link.latency_ms=100"
     )
@@ -124,6 +133,7 @@ def parse_options(arguments: argparse.Namespace) -> RunOptions:
         device=_device(arguments.device),
         checkpoint=find_checkpoint(arguments.checkpoint),
         fusion=arguments.fusion,
+        planner=_planner(arguments.planner),
         jobs=arguments.jobs,
     )
 
@@ -211,6 +221,14 @@ def _screenshot(text: str | None) -> Screenshot | None:
         raise OptionError(f"--screenshot {text}: '{seconds}' is no time in seconds; write FILE.png@4.5") from None
 
 
+def _planner(name: str) -> str:
+    if name in PLANNERS:
+        return name
+    near = difflib.get_close_matches(name, PLANNERS, n=2)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"choose one of {', '.join(PLANNERS)}"
+    raise OptionError(f"--planner {name}: there is no such planner; {hint}")
+
+
 def _device(name: str) -> str:
     if name == "cuda":
         import torch
@@ -222,8 +240,8 @@ def _device(name: str) -> str:
 
 def find_checkpoint(name: str) -> Path:
     """The folder of `--checkpoint NAME`: a path, or one of `checkpoints/`. Raises OptionError where it is missing."""
-    if name.startswith("opencood:"):
-        return Path(name)  # `load_detector` says whether it can be loaded
+    if name.startswith((OPENCOOD, PLUGIN)):
+        return Path(name)  # who loads it says whether it can be
     for folder in (Path(name), CHECKPOINTS / name):
         if folder.is_dir():
             return folder

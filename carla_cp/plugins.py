@@ -34,6 +34,12 @@ def joined(
     return table
 
 
+def release(group: str, name: str) -> str:
+    """Name and version of the installed distribution that has an entry point of that name; "" where none has."""
+    points = importlib.metadata.entry_points(group=group, name=name)
+    return ", ".join(sorted(f"{point.dist.name} {point.dist.version}" for point in points if point.dist is not None))
+
+
 def check_name(name: str, called: str) -> None:
     """Raises ValueError where a class calls itself otherwise than its entry point."""
     if called != name:

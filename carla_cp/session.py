@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
+from carla_cp.driving.planners import PLANNERS
 from carla_cp.episode import run_episode
 from carla_cp.heap import keep_freed_memory
 from carla_cp.networks import Networks, agents_pool, load_networks, repeatable
@@ -39,6 +40,7 @@ class Session:
     server: str  # "embedded" or host:port
     networks: Networks
     pool: Executor  # where agents look at their sweeps, side by side
+    planner: str = "fixed"  # in PLANNERS
 
     def check(self, scenarios: Sequence[Scenario], seeds: Sequence[int]) -> None:
         """Raises WorldError for a blueprint that this server does not have, and for one actor inside another."""
@@ -54,7 +56,9 @@ class Session:
         detector, codec = self.networks.detector, self.networks.codec(task.choice)
         self.world.load(task.scenario.map_file)
         drawn = draw_scenario(task.scenario, task.seed)
-        ticks = run_episode(self.world, drawn, task.choice, task.seed, detector, codec, self.pool)
+        ticks = run_episode(
+            self.world, drawn, task.choice, task.seed, detector, codec, self.pool, PLANNERS[self.planner]
+        )
         records: list[TickRecord] = []
         while True:
             try:
@@ -90,6 +94,6 @@ def open_session(options: RunOptions) -> Iterator[Session]:
         world = World(host, port)
         stack.callback(world.close)
         pool = stack.enter_context(agents_pool())
-        session = Session(world, server, networks, pool)
+        session = Session(world, server, networks, pool, options.planner)
         session.check(options.scenarios, options.seeds)
         yield session

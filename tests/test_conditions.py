@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from carla_cp.codecs import parse_choice
 from carla_cp.conditions import DECIDING, STATED, conditions_of
 from carla_cp.options import build_parser, parse_options
@@ -33,6 +35,7 @@ def test_a_setting_a_budget_a_server_and_weights_each_make_a_difference(tmp_path
         conditions("--host", "localhost"),
         conditions("--checkpoint", checkpoint),
         conditions("--fusion", "attention"),
+        conditions("--planner", "brake_only"),
     ]
     assert len(set(different)) == len(different)
 
@@ -61,6 +64,14 @@ def test_another_epoch_of_an_opencood_model_makes_a_difference(tmp_path: Path) -
     first = conditions(*command, codec="early")
     (tmp_path / "net_epoch1.pth").write_bytes(b"two")
     assert first != conditions(*command, codec="early")
+
+
+def test_another_version_of_a_package_that_plays_a_part_makes_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for version in ("1.0", "1.1"):
+        monkeypatch.setattr("carla_cp.conditions.release", lambda group, name, v=version: f"theirs {v}" if name else "")
+        found.append(conditions("--checkpoint", "plugin:theirs", codec="late"))
+    assert len({*found, conditions("--checkpoint", "plugin:others", codec="late")}) == 3
 
 
 def test_what_plays_or_scores_an_episode_counts_and_what_shows_it_does_not() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ def test_a_message_that_overtakes_an_older_one_is_the_one_that_is_fused(
 ) -> None:
     fused: list[int] = []
 
-    def finish(view: View, shared: Sequence[Shared], *_: object) -> Detections:
+    def finish(view: View, shared: Sequence[Shared], *_: object, **__: object) -> Detections:
         fused.extend(item.time_us for item in shared)
         return Detections(np.zeros((0, 7)), np.zeros(0), np.zeros(0, np.int64))
 
@@ -106,7 +106,7 @@ def test_messages_of_other_weights_are_rejected_counted_and_not_fused(
 ) -> None:
     fused: list[str] = []
 
-    def finish(view: View, shared: Sequence[Shared], *_: object) -> Detections:
+    def finish(view: View, shared: Sequence[Shared], *_: object, **__: object) -> Detections:
         fused.extend(item.sender for item in shared)
         return Detections(np.zeros((0, 7)), np.zeros(0), np.zeros(0, np.int64))
 
@@ -208,7 +208,7 @@ def test_requests_are_the_same_for_any_number_of_threads_and_change_nobody_s_luc
 def test_each_link_numbers_its_own_messages_so_that_a_further_sender_changes_nobodys_luck(
     detector: Detector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detector, "finish", lambda *_: Detections.empty())
+    monkeypatch.setattr(detector, "finish", lambda *_, **__: Detections.empty())
     scenario = channel(loss=0.3, jitter_ms=20.0)
     codec = load_codec("early", ROOT / "checkpoints" / "mini")
 
@@ -254,8 +254,8 @@ def test_messages_are_laid_by_believed_poses_while_the_radio_and_the_ego_s_own_f
     fused: list[tuple[Pose, dict[str, Pose]]] = []
     antennas: list[dict[str, Pose]] = []
 
-    def finish(view: View, shared: Sequence[Shared], *rest: object) -> Detections:
-        assert rest[-1] is Correction.OFF
+    def finish(view: View, shared: Sequence[Shared], pool: Executor, correction: Correction) -> Detections:
+        assert correction is Correction.OFF
         fused.append((view.world_from_agent, {item.sender: item.world_from_agent for item in shared}))
         return Detections.empty()
 
@@ -286,7 +286,7 @@ def test_messages_are_laid_by_believed_poses_while_the_radio_and_the_ego_s_own_f
 def test_a_result_is_known_at_the_first_tick_after_detection_s_time(
     detector: Detector, monkeypatch: pytest.MonkeyPatch, detect_ms: float, known_us: int
 ) -> None:
-    monkeypatch.setattr(detector, "finish", lambda *_: Detections.empty())
+    monkeypatch.setattr(detector, "finish", lambda *_, **__: Detections.empty())
     scenario = override(channel(), f"compute.detect_ms={detect_ms}")
     known: list[tuple[int, int]] = []
     with ThreadPoolExecutor(1) as pool:

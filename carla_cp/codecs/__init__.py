@@ -28,11 +28,22 @@ from carla_cp.codecs.raw import RawCodec
 from carla_cp.codecs.revqom import RevqomCodec
 from carla_cp.codecs.weights import codec_path, detector_fingerprint, load_weights
 from carla_cp.codecs.where2comm import Where2commCodec
+from carla_cp.perception.base import OutsideDetector
 from carla_cp.perception.config import CONFIG, load_config
 from carla_cp.perception.opencood_model import PREFIX, opencood_config
 from carla_cp.types import CodecChoice, Stage
 
-__all__ = ["CODECS", "Codec", "CodecError", "PayloadError", "codec_kind", "codec_path", "load_codec", "parse_choice"]
+__all__ = [
+    "CODECS",
+    "Codec",
+    "CodecError",
+    "PayloadError",
+    "codec_for",
+    "codec_kind",
+    "codec_path",
+    "load_codec",
+    "parse_choice",
+]
 
 _OURS: dict[str, type[Codec[Any]]] = {
     "none": NoneCodec,
@@ -59,7 +70,24 @@ def load_codec(name: str, checkpoint: Path, device: str = "cpu") -> Codec[Any]:
     missing, damaged, or trained for another detector, and for features of `opencood:DIR`, whose models share none.
     """
     kind, variant = codec_kind(name)
-    codec = _load(kind, name, checkpoint).to(device)
+    return _ready(_load(kind, name, checkpoint), variant, device)
+
+
+def codec_for(name: str, detector: OutsideDetector, device: str = "cpu") -> Codec[Any]:
+    """The codec of that `NAME` or `NAME:VARIANT`, in eval mode, fit for a detector of another package.
+
+    Raises CodecError for an unknown name, for one that needs weights, and for a stage that the detector cannot take.
+    """
+    kind, variant = codec_kind(name)
+    if kind.takes_budget and (kind.learned or kind.tap not in detector.stages):
+        what = "needs weights trained for one of ours" if kind.learned else f"sends {kind.tap.value}"
+        able = [each.name for each in CODECS.values() if not each.learned and each.tap in detector.stages]
+        raise CodecError(f"--codec {name}: {what}, detector {detector.name} takes none; choose {', '.join(able)}")
+    return _ready(kind.for_detector(detector.fingerprint, detector.config), variant, device)
+
+
+def _ready(codec: Codec[Any], variant: str, device: str) -> Codec[Any]:
+    codec = codec.to(device)
     codec.variant = variant
     return codec.to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload,no-any-return]
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import torch
 from torch import nn
 
 from carla_cp.codecs.bitstream import HEADER_BYTES, Header, PayloadError, cut, pack, unpack
+from carla_cp.perception.base import ViewLike as ViewLike
 from carla_cp.perception.config import DetectorConfig
-from carla_cp.types import Detections, GridSpec, PointArray, Pose, Shared, Stage, Sweep
+from carla_cp.types import GridSpec, Shared, Stage
 
 Symbols = TypeVar("Symbols")
 MOST_PACKETS = 256
@@ -21,46 +22,6 @@ PACKET_BYTES = 1384  # what 1,400 bytes on the air leave behind the link's own h
 
 class CodecError(ValueError):
     """A codec name, a budget or codec weights that cannot be used; the message is one line with the mend."""
-
-
-class ViewLike(Protocol):
-    """What one agent sees of one sweep, stage by stage; `perception.View` is one."""
-
-    @property
-    def sweep(self) -> Sweep:
-        """The sweep that it was made of."""
-
-    @property
-    def world_from_agent(self) -> Pose:
-        """Where the agent believes its frame is."""
-
-    @property
-    def points(self) -> PointArray:
-        """(N, 4) in the agent frame."""
-
-    @property
-    def pillars(self) -> torch.Tensor:
-        """(C_pillar, pillar_rows, pillar_columns), not negative; empty pillars are 0."""
-
-    @property
-    def block1(self) -> torch.Tensor:
-        """(C_1, H, W) of the backbone's first block, not negative."""
-
-    @property
-    def bev(self) -> torch.Tensor:
-        """(C_bev, rows, columns), not negative."""
-
-    @property
-    def tap(self) -> Stage:
-        """The last stage that the receivers' fusion has a use for: `BEV`, or `BLOCK1`."""
-
-    @property
-    def heat(self) -> torch.Tensor:
-        """(classes, rows, columns) in [0, 1], of the sender alone."""
-
-    @property
-    def boxes(self) -> Detections:
-        """What the sender alone detects."""
 
 
 @dataclass(frozen=True, slots=True)

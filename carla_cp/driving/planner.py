@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from carla_cp.driving.base import PlannerModel
 from carla_cp.driving.conflicts import Conflict, Corridor, CorridorConfig, Leader
 from carla_cp.driving.control import ControlConfig, LongitudinalControl, pure_pursuit
 from carla_cp.driving.idm import IdmConfig, following_acceleration, free_acceleration
@@ -44,14 +45,16 @@ class PlannerConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wish:
+class Wish:
     acceleration: float
     reason: str
     track: int | None = None
 
 
-class Planner:
+class Planner(PlannerModel):
     """Turns what the ego knows at a tick into its controls."""
+
+    name = "fixed"
 
     def __init__(self, config: PlannerConfig, route: Route) -> None:
         self._config = config
@@ -61,6 +64,11 @@ class Planner:
         self._hint_s: float | None = None
         self._priority: tuple[float, float] | None = None  # up to which s, and the heading of the approach
         self._beside: set[int] = set()  # ids of standing tracks beside which there is room
+
+    @classmethod
+    def start(cls, route: Route, cruise_mps: float) -> Planner:
+        """One at the start of a route."""
+        return cls(PlannerConfig(cruise_mps=cruise_mps), route)
 
     def plan(self, odometry: VehicleState, light: LaneLight | None, tracks: Sequence[Track], now_us: int) -> Plan:
         """The controls for this tick, and why; `tracks` are propagated to `now_us`."""
@@ -78,7 +86,7 @@ class Planner:
         self._note_priority(light, corridor.s_front)
         wish = self._wish(odometry, corridor, desired, light, tracks)
         if s >= self._route.length - 0.5:
-            wish = min(wish, _Wish(-4.0, "arrived"), key=lambda item: item.acceleration)
+            wish = min(wish, Wish(-4.0, "arrived"), key=lambda item: item.acceleration)
         acceleration = max(wish.acceleration, -self._config.hardest_brake_mps2)
         throttle, brake = self._longitudinal.command(acceleration, odometry)
         steer = pure_pursuit(odometry, self._route, s, self._config.control)
@@ -98,12 +106,12 @@ class Planner:
         desired: float,
         light: LaneLight | None,
         tracks: Sequence[Track],
-    ) -> _Wish:
+    ) -> Wish:
         """The most careful of all wishes."""
         speed = odometry.speed
         ego = EgoMotion(corridor.s_front, odometry.length, speed, desired, self._priority_yaw(corridor.s_front))
         conflict = self._yielding.choose(corridor.conflicts(tracks), ego, tracks)
-        wishes = [_Wish(self._free(speed, desired), "free")]
+        wishes = [Wish(self._free(speed, desired), "free")]
         wishes += self._for_light(light, speed, desired)
         leader = corridor.leader(tracks)
         wishes += self._for_leader(leader, speed, desired)
@@ -117,7 +125,7 @@ class Planner:
         towards = max(self._config.speed_gain_per_s * (desired - speed), -self._config.idm.deceleration_mps2)
         return min(free_acceleration(speed, self._config.cruise_mps, self._config.idm), towards)
 
-    def _for_light(self, light: LaneLight | None, speed: float, desired: float) -> list[_Wish]:
+    def _for_light(self, light: LaneLight | None, speed: float, desired: float) -> list[Wish]:
         if light is None or light.state not in (LightState.RED, LightState.YELLOW):
             return []
         needed = speed**2 / (2.0 * max(light.distance_m, 0.1))
@@ -125,21 +133,21 @@ class Planner:
             return []
         # The model stops its standstill gap before an obstacle, which therefore stands behind the line.
         gap = light.distance_m + self._config.idm.standstill_m - self._config.stop_before_m
-        return [_Wish(following_acceleration(speed, desired, gap, 0.0, self._config.idm), "light")]
+        return [Wish(following_acceleration(speed, desired, gap, 0.0, self._config.idm), "light")]
 
-    def _for_leader(self, leader: Leader | None, speed: float, desired: float) -> list[_Wish]:
+    def _for_leader(self, leader: Leader | None, speed: float, desired: float) -> list[Wish]:
         if leader is None:
             return []
         wanted = following_acceleration(speed, desired, leader.gap_m, leader.speed_mps, self._config.idm)
-        return [_Wish(wanted, "follow", leader.track.id)]
+        return [Wish(wanted, "follow", leader.track.id)]
 
-    def _for_conflict(self, conflict: Conflict | None, s_front: float, speed: float, desired: float) -> list[_Wish]:
+    def _for_conflict(self, conflict: Conflict | None, s_front: float, speed: float, desired: float) -> list[Wish]:
         if conflict is None:
             return []
         room = conflict.start_m - s_front
         needed = speed**2 / (2.0 * max(room, 0.1))
         wanted = following_acceleration(speed, desired, room + 1.0, 0.0, self._config.idm)
-        return [_Wish(min(wanted, -needed), "conflict", conflict.track.id)]
+        return [Wish(min(wanted, -needed), "conflict", conflict.track.id)]
 
     def _desired_speed(self, s: float, speed: float) -> float:
         """The cruising speed, or less where a bend ahead must be reached slowly enough."""

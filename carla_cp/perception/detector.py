@@ -127,6 +127,11 @@ class Detector(nn.Module):
         """The agent's view of its own sweep, computed stage by stage as asked for."""
         return View(self, sweep)
 
+    def ahead(self, ego: View, tap: Stage) -> None:
+        """Computes the ego's BEV feature, where its cloud will not grow by points that it hears."""
+        if tap is not Stage.POINTS:
+            _ = ego.bev
+
     @torch.no_grad()
     def receive(self, item: Shared, correction: Correction = Correction.METHOD) -> Received:
         """What the fusion rule takes of a message of features, computed as far as the sender's pose has no part in it.

@@ -105,6 +105,11 @@ class OpencoodDetector(Detector):
         """The agent's view of its own sweep: points and boxes."""
         return OpencoodView(self, sweep)
 
+    def ahead(self, ego: View, tap: Stage) -> None:
+        """Computes the ego's own boxes, where no points will join its cloud."""
+        if tap is not Stage.POINTS:
+            _ = ego.boxes
+
     def receive(self, item: Shared, correction: Correction = Correction.METHOD) -> Received:
         """Raises ValueError: there are no features to receive."""
         raise ValueError(f"OpenCOOD's models take points or boxes, not {item.stage.value} of {item.sender}")
