@@ -6,7 +6,7 @@ import xml.etree.ElementTree as ET
 
 from map_junctions import add_junction
 from map_plan import MapPlan
-from map_roads import two_way_road
+from map_roads import road_outside
 from map_signals import add_controllers, add_signals
 from scenariogeneration import xodr
 
@@ -33,7 +33,7 @@ def opendrive_bytes(plan: MapPlan) -> bytes:
     """The OpenDRIVE file of a map."""
     network = xodr.OpenDrive(plan.name, geo_reference=GEO_REFERENCE)
     for road in plan.roads:
-        network.add_road(two_way_road(road, plan.junctions))
+        network.add_road(road_outside(road, plan.junctions))
     for junction in plan.junctions:
         add_junction(network, junction)
     root = network.get_element()

@@ -48,10 +48,10 @@ def lane_pairs(incoming: Approach, outgoing: Approach) -> list[tuple[int, int]]:
 def connections(junction: JunctionPlan) -> list[Connection]:
     """All lanes through a junction."""
     result = []
-    for incoming in junction.approaches:
+    for incoming in filter(lambda approach: approach.leads_in, junction.approaches):
         others = [other for other in junction.approaches if other is not incoming]
         rightmost = min(others, key=lambda other: turn(incoming, other))
-        for outgoing in others:
+        for outgoing in filter(lambda approach: approach.leads_out, others):
             outer = (incoming.road.lanes, outgoing.road.lanes)
             for pair in lane_pairs(incoming, outgoing):
                 edge = outgoing is rightmost and pair == outer

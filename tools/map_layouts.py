@@ -2,7 +2,7 @@
 
 `star` takes one junction with any roads, each bent as you like; for another layout write a function beside `grid` that
 returns a `MapPlan`. Then run `tools/make_maps.py`. A name that begins with `train_`, `val_` or `test_` puts the map
-into that split of generated data. `crossing` is the map of the scenarios and is never trained on.
+into that split of generated data; the other maps are those of the scenarios and are never trained on.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from map_geometry import Geometry, PlanView, Point, backwards, follow
+from map_one_way import motorway, roundabout
 from map_plan import LANE_M, Approach, JunctionPlan, MapPlan, RoadPlan
 
 
@@ -53,6 +54,9 @@ def maps() -> list[MapPlan]:
     return [
         star("crossing", 12, [Arm(bearing, LONG, 2, 50) for bearing in FOUR], signalised=True),
         two_junctions("town", 2, (90, -90), (-90,), signalised=True),
+        rural("rural"),
+        roundabout("roundabout"),
+        motorway("motorway"),
         star("train_fourway", 11, fourway, signalised=True),
         star("train_tee", 14, tee, signalised=False),
         star("train_curve", 16, curve, signalised=False),
@@ -125,3 +129,10 @@ def grid(name: str) -> MapPlan:
         approaches = (inner[index][0], inner[index - 1][1], *outer)
         junctions.append(JunctionPlan(100 * (index + 1), approaches, signalised=index % 2 == 0))
     return MapPlan(name, tuple(roads), tuple(junctions))
+
+
+def rural(name: str) -> MapPlan:
+    """A two-lane country road, to the west around a bend and to the east straight on, and a side road."""
+    bend = (Geometry(30), Geometry(147, 1 / 168), Geometry(100))
+    arms = [Arm(180, bend, 1, 80), Arm(0, line(200), 1, 80), Arm(-90, line(60), 1, 50)]
+    return star(name, 14, arms, signalised=False)

@@ -1,4 +1,4 @@
-"""What a map is made of, before it is OpenDRIVE: two-way roads, and the junctions where they meet."""
+"""What a map is made of, before it is OpenDRIVE: roads, and the junctions where they meet."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ SIDEWALK_M = 2.0
 
 @dataclass(frozen=True)
 class RoadPlan:
-    """A two-way road: its reference line in the middle, and its driving lanes per direction."""
+    """A road: its reference line, and its driving lanes per direction.
+
+    The reference line is the middle of a two-way road, and the left edge of a one-way road, which it leads along.
+    """
 
     id: int
     start: Point
     plan_view: PlanView
     lanes: int
     speed_kmh: float
+    one_way: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,16 @@ class Approach:
     def inward(self) -> Point:
         """The reference line's end, heading into the junction."""
         return follow(self.road.start, self.road.plan_view) if self.at_end else self.road.start.reversed
+
+    @property
+    def leads_in(self) -> bool:
+        """Whether traffic comes from this road into the junction."""
+        return self.at_end or not self.road.one_way
+
+    @property
+    def leads_out(self) -> bool:
+        """Whether traffic leaves the junction on this road."""
+        return not self.at_end or not self.road.one_way
 
     def lane_in(self, index: int) -> int:
         """The OpenDRIVE id of the index-th lane (1 is the inner one) that leads into the junction."""

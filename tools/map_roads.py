@@ -59,10 +59,11 @@ def make_flat(road: xodr.Road, speed_kmh: float) -> None:
     road.add_elevation(0, 0, 0, 0, 0)
 
 
-def two_way_road(plan: RoadPlan, junctions: Sequence[JunctionPlan]) -> xodr.Road:
+def road_outside(plan: RoadPlan, junctions: Sequence[JunctionPlan]) -> xodr.Road:
     """A road outside junctions, linked to those among `junctions` that it leads to."""
-    left, right = driving_and_sidewalk(plan.lanes), driving_and_sidewalk(plan.lanes)
-    lanes = lane_section(left, right, xodr.RoadMarkType.solid_solid)
+    left = [] if plan.one_way else driving_and_sidewalk(plan.lanes)
+    mark = xodr.RoadMarkType.solid if plan.one_way else xodr.RoadMarkType.solid_solid
+    lanes = lane_section(left, driving_and_sidewalk(plan.lanes), mark)
     road = xodr.Road(plan.id, reference_line(plan.start, plan.plan_view), lanes, name=f"road {plan.id}")
     make_flat(road, plan.speed_kmh)
     for junction in junctions:

@@ -66,9 +66,14 @@ def signal_element(signal_id: int, approach: Approach, kind: SignKind) -> ET.Ele
 
 
 def add_signals(root: ET.Element, plan: JunctionPlan) -> None:
-    """Add a light to each road that leads in, or a stop sign where the junction has no lights."""
+    """Add a light to each road that leads in, or a stop sign where the junction has no lights.
+
+    One-way roads into a junction without lights are a ring or a motorway, which have priority.
+    """
     kind = LIGHT if plan.signalised else STOP_SIGN
     for index, approach in enumerate(plan.approaches, start=1):
+        if approach.road.one_way:
+            continue
         road = element_of(root, "road", approach.road.id)
         signals = road.find("signals")
         if signals is None:

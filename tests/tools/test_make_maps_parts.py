@@ -16,6 +16,7 @@ from map_file import opendrive_bytes
 from map_geometry import Geometry, Point, backwards, beside, fillet, follow
 from map_junctions import Connection, connections
 from map_layouts import Arm, grid, line, maps, star
+from map_one_way import motorway, roundabout
 from map_plan import MapPlan
 from map_signals import phases
 
@@ -108,3 +109,21 @@ def test_a_map_of_ones_own_has_its_roads_and_lights_and_can_be_driven() -> None:
     assert {start.road_id for start, end in edges if end.is_junction} == {1, 2, 3}
     assert {end.road_id for start, end in edges if start.is_junction} == {1, 2, 3}
     assert len({start.road_id for start, _ in edges if start.is_junction}) == 6
+
+
+def test_a_ring_is_left_by_every_arm_and_only_the_arms_must_stop() -> None:
+    plan = roundabout("ring")
+    for junction in plan.junctions:
+        arm, before, after = junction.approaches
+        ways = {(way.incoming.road.id, way.outgoing.road.id) for way in connections(junction)}
+        ring = {(before.road.id, after.road.id), (before.road.id, arm.road.id), (arm.road.id, after.road.id)}
+        assert ways == ring
+    town = carla.Map("ring", opendrive_bytes(plan).decode())
+    assert sorted(sign.id for sign in town.get_all_landmarks_of_type("206")) == ["101", "201", "301", "401"]
+    start = town.get_waypoint(carla.Location(0.0, -17.75, 0.0))
+    assert start.transform.rotation.yaw % 360.0 == pytest.approx(180.0, abs=1.0), "counter-clockwise, seen from above"
+
+
+def test_a_ramp_leads_onto_the_outer_lane_of_its_motorway() -> None:
+    ramp = next(way for way in connections(motorway("way").junctions[0]) if way.incoming.road.id == 3)
+    assert (ramp.outgoing.road.id, ramp.outgoing_lane) == (2, 2)
