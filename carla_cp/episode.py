@@ -59,8 +59,8 @@ def run_episode(
     What each agent makes of its sweep is computed in `pool`.
     """
     roads = Roads(world.map)
-    line = roads.trace([scenario.ego.start, *scenario.route])
-    route = Route(line)
+    line = roads.ego_line(scenario)
+    route = Route(line, against=roads.against(line))
     world.spawn(scenario, seed)
     team = Cooperation(scenario.team, choice, seed, detector, codec, pool, world.buildings())
     planner = planning.start(route, scenario.ego.speed_mps)

@@ -267,6 +267,7 @@ class Scenario:
     seed: int  # the file's own, mixed into every draw
     localization: LocalizationSpec = LocalizationSpec()
     compute: ComputeSpec = ComputeSpec()
+    crossovers: frozenset[int] = frozenset()  # points of the route to which the way leads across the lanes
 
     @property
     def team(self) -> TeamSpec:

@@ -39,8 +39,8 @@ def drive_blind(world: World, scenario: Scenario, seed: int) -> Drive:
     world.load(scenario.map_file)
     drawn = draw_scenario(scenario, seed)
     roads = Roads(world.map)
-    line = roads.trace([drawn.ego.start, *drawn.route])
-    route, stop_lines = Route(line), roads.stop_lines(line)
+    line = roads.ego_line(drawn)
+    route, stop_lines = Route(line, against=roads.against(line)), roads.stop_lines(line)
     world.spawn(drawn if drawn.hazards else replace(drawn, connected=(), rsus=()), seed)  # nothing to be seen there
     planner = Planner(PlannerConfig(cruise_mps=drawn.ego.speed_mps), route)
     moving = [spec for spec in drawn.actors if spec.path]

@@ -22,6 +22,7 @@ class CorridorConfig:
     side_margin_m: float = 0.3  # on either side of the ego's body
     end_margin_m: float = 0.5  # before and behind a conflict area
     view_m: float = 70.0  # along the route ahead of the front
+    meeting_s: float = 15.0  # of the course of an oncoming vehicle in whose lane the route leads
     crossing_angle_rad: float = math.radians(25.0)  # motion at less than this to the route is along it
     moving_mps: float = 1.0  # slower vehicles and cyclists stand
     walking_mps: float = 0.6  # slower pedestrians stand
@@ -58,6 +59,20 @@ class Leader:
     grazes: bool  # it is a vehicle that stands and reaches less than `graze_m` into the corridor
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Motion:
+    """Tracks at several times, each (N, K), or one track, each (K,)."""
+
+    s: FloatArray  # arc length along the route
+    angle: FloatArray  # of motion to the route
+    half_length: FloatArray  # half the extent along the route
+    depth: FloatArray  # how far it reaches into the corridor, negative outside
+
+    def of(self, row: int) -> _Motion:
+        """One track's."""
+        return _Motion(self.s[row], self.angle[row], self.half_length[row], self.depth[row])
+
+
 @dataclass(frozen=True, slots=True)
 class Corridor:
     """The strip that the ego will sweep."""
@@ -75,32 +90,43 @@ class Corridor:
         if not moving:
             return ()
         times = np.arange(0.0, self.config.horizon_s + 1e-9, self.config.step_s)
-        s, angle, half_length, depth = self._sweep(moving, times)
-        inside = depth > 0
+        swept = self._sweep(moving, times)
         found = []
         for row, track in enumerate(moving):
             limit = self.config.walker_horizon_s if track.label is ObjectClass.PEDESTRIAN else self.config.horizon_s
-            within = np.flatnonzero(inside[row] & (times <= limit + 1e-9))
-            if not len(within) or abs(math.sin(angle[row, within[0]])) < math.sin(self.config.crossing_angle_rad):
+            motion = swept.of(row)
+            within = np.flatnonzero((motion.depth > 0) & (times <= limit + 1e-9))
+            if not len(within):
                 continue
-            last = int(within[-1])
-            leaves = last + 1 < len(times) and times[last + 1] <= limit + 1e-9
-            found.append(
-                Conflict(
-                    track=track,
-                    enter_s=_reached(times, depth[row], int(within[0])),
-                    leave_s=float(times[last + 1]) if leaves else math.inf,
-                    start_m=float((s - half_length)[row, within].min()) - self.config.end_margin_m,
-                    end_m=float((s + half_length)[row, within].max()) + self.config.end_margin_m,
-                )
-            )
+            if abs(math.sin(motion.angle[within[0]])) >= math.sin(self.config.crossing_angle_rad):
+                found.append(self._conflict(track, times[times <= limit + 1e-9], motion))
+            elif math.cos(motion.angle[within[0]]) < 0.0 and any(map(self.route.is_against, motion.s[within].tolist())):
+                found.append(self._meeting(track))
         return tuple(found)
+
+    def _conflict(self, track: Track, times: FloatArray, motion: _Motion) -> Conflict:
+        """The conflict of a track that is in the corridor at some of the times."""
+        within = np.flatnonzero(motion.depth[: len(times)] > 0)
+        last = int(within[-1])
+        return Conflict(
+            track=track,
+            enter_s=_reached(times, motion.depth, int(within[0])),
+            leave_s=float(times[last + 1]) if last + 1 < len(times) else math.inf,
+            start_m=float((motion.s - motion.half_length)[within].min()) - self.config.end_margin_m,
+            end_m=float((motion.s + motion.half_length)[within].max()) + self.config.end_margin_m,
+        )
+
+    def _meeting(self, track: Track) -> Conflict:
+        """The conflict with an oncoming track in whose lane the route leads: it needs that stretch to its end."""
+        times = np.arange(0.0, self.config.meeting_s, self.config.step_s)
+        return self._conflict(track, times, self._sweep([track], times).of(0))
 
     def leader(self, tracks: Sequence[Track]) -> Leader | None:
         """The nearest track ahead in the corridor that stands or moves along it; crossing ones are conflicts."""
         if not tracks:
             return None
-        s, angle, half_length, depth = self._sweep(tracks, np.array([0.0, self.config.cut_in_s]))
+        swept = self._sweep(tracks, np.array([0.0, self.config.cut_in_s]))
+        s, angle, half_length, depth = swept.s, swept.angle, swept.half_length, swept.depth
         found: list[Leader] = []
         for row, track in enumerate(tracks):
             crosses = abs(math.sin(angle[row, 0])) >= math.sin(self.config.crossing_angle_rad)
@@ -127,11 +153,8 @@ class Corridor:
         slow = self.config.walking_mps if track.label is ObjectClass.PEDESTRIAN else self.config.moving_mps
         return math.hypot(track.vx, track.vy) >= slow
 
-    def _sweep(
-        self, tracks: Sequence[Track], times: FloatArray
-    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Each track at each time, (N, K): arc length, angle of motion to the route, half its extent along the route,
-        and how far it reaches into the corridor, negative outside."""
+    def _sweep(self, tracks: Sequence[Track], times: FloatArray) -> _Motion:
+        """Each track at each time, (N, K)."""
         state = np.array([(t.x, t.y, t.vx, t.vy, t.yaw, t.length / 2, t.width / 2) for t in tracks])
         x = state[:, 0, None] + state[:, 2, None] * times
         y = state[:, 1, None] + state[:, 3, None] * times
@@ -145,7 +168,7 @@ class Corridor:
         half_width = state[:, 5, None] * sin + state[:, 6, None] * cos
         depth = half_width + self.half_width_m + self.config.side_margin_m - np.abs(lateral)
         angle = np.arctan2(state[:, 3], state[:, 2])[:, None] - heading
-        return s, angle, half_length, depth
+        return _Motion(s, angle + np.zeros_like(s), half_length, depth)
 
 
 def _reached(times: FloatArray, depth: FloatArray, first: int) -> float:

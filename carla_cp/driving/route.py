@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,8 +15,12 @@ _SMOOTHING_M = 2.0  # window of the heading from which curvature is taken
 class Route:
     """A polyline resampled evenly; arc length s runs from 0 to `length`, lateral offsets are positive to the right."""
 
-    def __init__(self, points: FloatArray, spacing_m: float = 0.5) -> None:
-        """Points (N, 2) or wider, world x, y [m], N >= 2 of them distinct; repeated ones are skipped."""
+    def __init__(self, points: FloatArray, spacing_m: float = 0.5, against: Sequence[tuple[float, float]] = ()) -> None:
+        """Points (N, 2) or wider, world x, y [m], N >= 2 of them distinct; repeated ones are skipped.
+
+        `against` are the stretches, from one arc length to another, that lead along a lane of oncoming traffic.
+        """
+        self._against = tuple(against)
         knots = np.asarray(points, float)[:, :2]
         moved = np.append(True, np.hypot(*np.diff(knots, axis=0).T) > 1e-6)
         knots = knots[moved]
@@ -38,6 +43,10 @@ class Route:
         padded = np.pad(self._yaw, half, mode="edge")
         smooth = np.convolve(padded, np.full(2 * half + 1, 1.0 / (2 * half + 1)), mode="valid")
         return np.asarray(np.gradient(smooth, self._step))
+
+    def is_against(self, s: float) -> bool:
+        """Whether the route leads along a lane of oncoming traffic at s."""
+        return any(first <= s <= last for first, last in self._against)
 
     def pose(self, s: float) -> tuple[float, float, float]:
         """World x, y and heading at s; beyond the ends the route goes on straight."""

@@ -31,6 +31,8 @@ from carla_cp.types import (
     TriggerSpec,
 )
 
+_ACROSS = ("RoadOption.CHANGELANELEFT", "RoadOption.CHANGELANERIGHT", "RoadOption.VOID")
+
 
 def load_scenario(path: Path) -> Scenario:
     """The scenario of an XML file, checked: nominal values, and the half-widths of the seeds' draws.
@@ -61,6 +63,7 @@ def load_scenario(path: Path) -> Scenario:
         localization=localization_from(_or_empty(v2x, "localization")),
         compute=compute_from(_or_empty(v2x, "compute")),
         seed=int(str(v2x.get("seed"))),
+        crossovers=_crossovers(element),
     )
 
 
@@ -128,6 +131,12 @@ def _route(element: etree._Element) -> tuple[Pose, ...]:
     points = [_pose(item) for item in element.iterfind("route/waypoint")]
     yaws = [math.atan2(b.y - a.y, b.x - a.x) for a, b in itertools.pairwise(points)]
     return tuple(replace(point, yaw=yaw) for point, yaw in zip(points, [*yaws, yaws[-1]], strict=True))
+
+
+def _crossovers(element: etree._Element) -> frozenset[int]:
+    """The waypoints whose connection is not along the lanes."""
+    points = enumerate(element.iterfind("route/waypoint"))
+    return frozenset(index for index, point in points if str(point.get("connection")) in _ACROSS)
 
 
 def _lidar(element: etree._Element) -> LidarSpec:

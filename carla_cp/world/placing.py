@@ -30,10 +30,11 @@ def check_on_map(scenario: Scenario, seeds: Sequence[int]) -> None:
                 f"{scenario.source}: {who} at x={x:.1f} y={y:.1f} is {away:.0f} m from the nearest lane of "
                 f"{scenario.map_file.name}; move it onto the map"
             )
-    for start in dict.fromkeys(one.ego.start for one in drawn):
+    for one in {one.ego.start: one for one in drawn}.values():
         try:
-            roads.trace([start, *scenario.route])
+            roads.ego_line(one)
         except WorldError as error:
+            start = one.ego.start
             where = f"the ego's way from x={start.x:.1f} y={start.y:.1f}"
             raise WorldError(f"{scenario.source}: {where}: {error}") from error
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import carla
 import numpy as np
 
-from carla_cp.types import FloatArray, Pose, StopLine
+from carla_cp.types import FloatArray, Pose, Scenario, StopLine
 from carla_cp.world.errors import WorldError
 
 TRAFFIC_LIGHT = "1000001"  # OpenDRIVE signal type
@@ -30,21 +30,50 @@ class Roads:
 
     # -------------------------------------------------------------------------------------------------- routes
 
-    def trace(self, waypoints: Sequence[Pose], step_m: float = 1.0) -> FloatArray:
+    def trace(self, waypoints: Sequence[Pose], crossovers: Collection[int] = (), step_m: float = 1.0) -> FloatArray:
         """The lane centre line that leads through the waypoints: (N, 2) world x, y about `step_m` apart.
 
-        Follows the lanes' own direction, with no lane change; raises WorldError for a waypoint that cannot be reached.
+        Follows the lanes' own direction. The way to a waypoint whose index is among `crossovers` is a smooth lane
+        change instead, straight on but for that, also into and along a lane of oncoming traffic.
+        Raises WorldError for a waypoint that cannot be reached.
         """
-        line = [self._lane(waypoints[0])]
-        for number, pose in enumerate(waypoints[1:], 2):
-            leg = self._search(line[-1], self._lane(pose), step_m)
+        here = self._lane(waypoints[0])
+        line, heading = [_place(here)], math.radians(here.transform.rotation.yaw)
+        for index, pose in enumerate(waypoints[1:], 1):
+            goal = self._lane(pose)
+            if index in crossovers:
+                line.extend(_lane_change(line[-1], heading, _place(goal), step_m))
+                here = goal
+                continue
+            leg = self._search(here, goal, step_m)
             if leg is None:
                 raise WorldError(
-                    f"route waypoint {number} (x={pose.x:.1f} y={pose.y:.1f}) cannot be reached along the lanes "
+                    f"route waypoint {index + 1} (x={pose.x:.1f} y={pose.y:.1f}) cannot be reached along the lanes "
                     "from the one before it; put both on connected lanes"
                 )
-            line.extend(leg)
-        return np.array([[w.transform.location.x, w.transform.location.y] for w in line])
+            line.extend(map(_place, leg))
+            here = leg[-1] if leg else here
+            heading = math.radians(here.transform.rotation.yaw)
+        return np.array(line)
+
+    def ego_line(self, scenario: Scenario) -> FloatArray:
+        """The line (N, 2) that the ego of a drawn scenario follows; raises WorldError as `trace`."""
+        return self.trace([scenario.ego.start, *scenario.route], {1 + index for index in scenario.crossovers})
+
+    def against(self, line: FloatArray) -> tuple[tuple[float, float], ...]:
+        """The stretches, from one arc length to another, on which a route (N, 2) leads against its lane's traffic."""
+        lengths = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(line, axis=0).T))])
+        ahead = np.gradient(line, axis=0)
+        found: list[tuple[float, float]] = []
+        before = False
+        for s, (x, y), (dx, dy) in zip(lengths.tolist(), line.tolist(), ahead.tolist(), strict=True):
+            lane = self._map.get_waypoint(carla.Location(x, y, 0.0))
+            yaw = math.radians(lane.transform.rotation.yaw)
+            wrong = not lane.is_junction and math.cos(yaw) * dx + math.sin(yaw) * dy < 0.0
+            if wrong:
+                found[-1:] = [(found[-1][0], s)] if before else [*found[-1:], (s, s)]
+            before = wrong
+        return tuple(found)
 
     def _lane(self, pose: Pose) -> carla.Waypoint:
         location = carla.Location(pose.x, pose.y, pose.z)
@@ -142,3 +171,19 @@ class Roads:
                 middle = waypoint.get_junction().bounding_box.location
                 centres.add((round(middle.x, 2), round(middle.y, 2)))
         return np.array(sorted(centres)).reshape(-1, 2)
+
+
+def _place(waypoint: carla.Waypoint) -> tuple[float, float]:
+    return waypoint.transform.location.x, waypoint.transform.location.y
+
+
+def _lane_change(
+    begin: tuple[float, float], heading: float, end: tuple[float, float], step_m: float
+) -> list[tuple[float, float]]:
+    """From one place to another with the same heading at both, as half a cosine; without the first place."""
+    cos, sin = math.cos(heading), math.sin(heading)
+    dx, dy = end[0] - begin[0], end[1] - begin[1]
+    along, across = dx * cos + dy * sin, dy * cos - dx * sin
+    part = np.linspace(0.0, 1.0, max(math.ceil(abs(along) / step_m), 1) + 1)[1:]
+    x, y = along * part, across * (1.0 - np.cos(math.pi * part)) / 2.0
+    return list(zip((begin[0] + x * cos - y * sin).tolist(), (begin[1] + x * sin + y * cos).tolist(), strict=True))

@@ -125,3 +125,29 @@ def test_what_the_fusion_sees_at_the_ego_itself_does_not_lead() -> None:
 
 def test_nothing_known_is_nothing_feared() -> None:
     assert CORRIDOR.conflicts([]) == () and CORRIDOR.leader([]) is None
+
+
+AROUND = Corridor(
+    Route(np.array([(-50, 0), (0, 0), (10, -3.5), (30, -3.5), (40, 0), (90, 0)]), against=[(55.0, 85.0)]),
+    s_rear=20.0,
+    s_front=25.0,
+    half_width_m=1.0,
+    config=CorridorConfig(),
+)
+
+
+def test_an_oncoming_car_in_whose_lane_the_route_leads_needs_that_stretch_to_its_end() -> None:
+    (conflict,) = AROUND.conflicts([track(60.0, -3.5, vx=-10.0)])
+    bend = math.hypot(10.0, 3.5)
+    assert 48.0 < conflict.start_m < 50.0 + bend  # before it: half the other's length and a margin
+    assert 50.0 + bend + 20.0 < conflict.end_m < 50.0 + 2 * bend + 20.0 + 3.0
+    assert 1.8 < conflict.enter_s < 2.6 and 5.5 < conflict.leave_s < 6.2
+
+
+def test_one_that_goes_the_same_way_there_or_stays_in_its_own_lane_is_no_conflict() -> None:
+    assert AROUND.conflicts([track(15.0, -3.5, vx=10.0)]) == ()
+    assert CORRIDOR.conflicts([track(60.0, -3.5, vx=-10.0)]) == ()
+
+
+def test_an_oncoming_car_in_the_ego_s_own_lane_is_no_crossing() -> None:
+    assert CORRIDOR.conflicts([track(60.0, 0.0, vx=-10.0)]) == ()

@@ -47,6 +47,12 @@ def test_every_field_of_the_file_arrives(write: Callable[..., Path]) -> None:
     assert [(signal.signal_id, signal.state) for signal in scenario.signals] == [("11", LightState.GREEN)]
 
 
+def test_a_waypoint_that_is_reached_across_the_lanes_is_marked(write: Callable[..., Path]) -> None:
+    assert load_scenario(write()).crossovers == frozenset()
+    last = '<waypoint x="100" y="5.25" z="0" connection="RoadOption.'
+    assert load_scenario(write((f"{last}LANEFOLLOW", f"{last}CHANGELANELEFT"))).crossovers == frozenset({1})
+
+
 def test_sensors_and_channel_take_their_defaults_where_the_file_is_silent(write: Callable[..., Path]) -> None:
     scenario = load_scenario(write())
     hero, parked = scenario.connected

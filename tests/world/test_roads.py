@@ -19,6 +19,11 @@ def crossing() -> Roads:
     return Roads.of_file(MAPS / "crossing.xodr")
 
 
+@pytest.fixture(scope="module")
+def rural() -> Roads:
+    return Roads.of_file(MAPS / "rural.xodr")
+
+
 def test_a_route_follows_the_lane_without_gaps(crossing: Roads) -> None:
     line = crossing.trace([Pose(-75.0, 5.25), Pose(55.0, 5.25)])
     assert np.abs(line[:, 1] - 5.25).max() < 0.1
@@ -34,6 +39,22 @@ def test_a_route_against_the_lane_names_its_waypoint(crossing: Roads) -> None:
 def test_a_waypoint_beside_the_road_is_named(crossing: Roads) -> None:
     with pytest.raises(WorldError, match="not on a driving lane"):
         crossing.trace([Pose(-75.0, 60.0), Pose(55.0, 5.25)])
+
+
+def test_a_route_around_an_obstacle_leads_along_the_oncoming_lane_and_back(rural: Roads) -> None:
+    places = [(40.0, 1.75), (60.0, 1.75), (70.0, -1.75), (85.0, -1.75), (95.0, 1.75), (99.0, 1.75)]
+    ends = [Pose(x, y) for x, y in places]
+    line = rural.trace(ends, crossovers={2, 3, 4})
+    assert np.hypot(*np.diff(line, axis=0).T).max() < 1.3
+    for x, y in ((50.0, 1.75), (65.0, 0.0), (78.0, -1.75), (90.0, 0.0), (98.0, 1.75)):
+        assert np.hypot(*(line - (x, y)).T).min() < 0.6
+    ((first, last),) = rural.against(line)
+    assert first == pytest.approx(25.5, abs=1.0) and last == pytest.approx(51.0, abs=2.0)
+
+
+def test_a_route_along_its_lanes_leads_against_nobody(rural: Roads, crossing: Roads) -> None:
+    assert rural.against(rural.trace([Pose(40.0, 1.75), Pose(120.0, 1.75)])) == ()
+    assert crossing.against(crossing.trace([Pose(-75.0, 5.25), Pose(55.0, 5.25)])) == ()
 
 
 def test_the_ego_approach_has_one_stop_line_before_the_junction(crossing: Roads) -> None:
