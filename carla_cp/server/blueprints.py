@@ -165,6 +165,47 @@ _IMU = tuple((f"noise_accel_stddev_{axis}", FLOAT, "0.0") for axis in "xyz") + t
 )
 _GNSS = tuple((f"noise_{axis}_{what}", FLOAT, "0.0") for axis in ("alt", "lat", "lon") for what in ("bias", "stddev"))
 _TICK_AND_SEED = (("sensor_tick", FLOAT, "0.0"), ("noise_seed", INT, "0"))
+_CAMERA = (
+    ("image_size_x", INT, "800"),
+    ("image_size_y", INT, "600"),
+    ("fov", FLOAT, "90.0"),
+    ("sensor_tick", FLOAT, "0.0"),
+    ("lens_circle_falloff", FLOAT, "5.0"),
+    ("lens_circle_multiplier", FLOAT, "0.0"),
+    ("lens_k", FLOAT, "-1.0"),
+    ("lens_kcube", FLOAT, "0.0"),
+    ("lens_x_size", FLOAT, "0.08"),
+    ("lens_y_size", FLOAT, "0.08"),
+)
+# What a user may set of a camera's picture; without effect, as there is no light here.
+_PICTURE = """
+bloom_intensity 0.675, fstop 1.4, iso 100.0, gamma 2.2, lens_flare_intensity 0.1, shutter_speed 200.0, min_fstop 1.2,
+exposure_compensation 0.0, exposure_min_bright 10.0, exposure_max_bright 12.0, exposure_speed_up 3.0,
+exposure_speed_down 1.0, calibration_constant 16.0, focal_distance 1000.0, blur_amount 1.0, blur_radius 0.0,
+motion_blur_intensity 0.45, motion_blur_max_distortion 0.35, motion_blur_min_object_screen_size 0.1, slope 0.88,
+toe 0.55, shoulder 0.26, black_clip 0.0, white_clip 0.04, temp 6500.0, tint 0.0, chromatic_aberration_intensity 0.0,
+chromatic_aberration_offset 0.0
+"""
+_RGB = (
+    *((name, FLOAT, value) for name, value in (row.split() for row in _PICTURE.split(","))),
+    ("blade_count", INT, "5"),
+    ("exposure_mode", STRING, "histogram"),
+    ("enable_postprocess_effects", BOOL, "True"),
+)
+_OBSTACLE = (
+    ("distance", FLOAT, "5.0"),
+    ("hit_radius", FLOAT, "0.5"),
+    ("only_dynamics", BOOL, "False"),
+    ("debug_linetrace", BOOL, "False"),
+    ("sensor_tick", FLOAT, "0.0"),
+)
+_RADAR = (
+    ("horizontal_fov", FLOAT, "30.0"),
+    ("vertical_fov", FLOAT, "30.0"),
+    ("range", FLOAT, "100.0"),
+    ("points_per_second", INT, "1500"),
+    *_TICK_AND_SEED,
+)
 _SENSORS: tuple[tuple[str, tuple[tuple[str, int, str], ...]], ...] = (
     ("sensor.lidar.ray_cast", _LIDAR + _RAY_CAST),
     ("sensor.lidar.ray_cast_semantic", _LIDAR),
@@ -172,6 +213,12 @@ _SENSORS: tuple[tuple[str, tuple[tuple[str, int, str], ...]], ...] = (
     ("sensor.other.gnss", _GNSS + _TICK_AND_SEED),
     ("sensor.other.imu", _IMU + _TICK_AND_SEED),
     ("sensor.other.lane_invasion", ()),
+    ("sensor.other.obstacle", _OBSTACLE),
+    ("sensor.other.radar", _RADAR),
+    ("sensor.camera.depth", _CAMERA),
+    ("sensor.camera.instance_segmentation", _CAMERA),
+    ("sensor.camera.rgb", _CAMERA + _RGB),
+    ("sensor.camera.semantic_segmentation", _CAMERA),
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,11 +21,8 @@ from carla_cp.server.actors import (
 from carla_cp.server.collisions import Contact, collide, overlap
 from carla_cp.server.lights import GREEN, RED, Group, Light, build_groups
 from carla_cp.server.maps import LoadedMap
-from carla_cp.server.raycast import Mover, RayCaster
-from carla_cp.server.scenery import Scenery
-from carla_cp.server.sensors import Reading
-from carla_cp.server.shapes import actor_mesh
-from carla_cp.server.snapshot import COLLISION, LightView, collision_payload, header
+from carla_cp.server.scenery import Scenery, fixed_info
+from carla_cp.server.snapshot import LightView
 from carla_cp.server.spawning import SpawnError, build_actor, build_light, build_sign, build_spectator
 from carla_cp.server.stream import Streams
 from carla_cp.server.street_lights import Lamp
@@ -39,7 +35,7 @@ _COLLIDED = "Spawn failed because of collision at spawn position"
 
 
 @dataclass(frozen=True, slots=True)
-class _Hit:
+class Hit:
     """What the sensors of one actor have to tell of a contact."""
 
     own: int
@@ -73,7 +69,7 @@ class Episode:
         self._fixed = len(self.actors)
         self.scenery = Scenery(loaded)
         self.lamps: dict[int, Lamp] = {}  # of the street lights that clients have changed, by id
-        self._hits: list[_Hit] = []
+        self.hits: list[Hit] = []  # of the last step
 
     @property
     def populated(self) -> bool:
@@ -170,7 +166,7 @@ class Episode:
     def _collide(self) -> None:
         solids = [actor for actor in self.solids() if actor.collides and actor.parent is None]
         contacts = collide([actor.body for actor in solids], self.scenery.obstacles, self.scenery.places)
-        self._hits = []
+        self.hits = []
         for contact in contacts:
             self._note(contact, solids)
 
@@ -178,13 +174,12 @@ class Episode:
         first, impulse = solids[contact.first], contact.impulse
         if contact.fixed:
             body = self.scenery.obstacles[contact.second]
-            name = "static.building" if min(body.length, body.width) > 2.0 else "static.pole"
-            self._hits.append(_Hit(first.id, ActorInfo(0, 0, Description(0, name)), impulse))
+            self.hits.append(Hit(first.id, fixed_info(body), impulse))
             return
         second = solids[contact.second]
         opposite = (-impulse[0], -impulse[1], -impulse[2])
-        self._hits.append(_Hit(first.id, self.info(second), impulse))
-        self._hits.append(_Hit(second.id, self.info(first), opposite))
+        self.hits.append(Hit(first.id, self.info(second), impulse))
+        self.hits.append(Hit(second.id, self.info(first), opposite))
 
     def _look_at_lights(self, vehicles: list[Vehicle]) -> None:
         rows = [(v.body.x, v.body.y, v.body.yaw, v.body.speed, v.body.length) for v in vehicles]
@@ -212,43 +207,6 @@ class Episode:
     def records(self) -> list[bytes]:
         """Every actor's part of the snapshot."""
         return [actor.record() for actor in self.actors.values()]
-
-    def sense(self, frame: int, dt: float, gravity: float) -> Iterator[tuple[int, bytes]]:
-        """Stream ids and messages of the sensors that are due and listened to, one at a time as they are computed."""
-        seconds = self.time_us / 1e6
-        yield from self._tell_hits(frame, seconds)
-        due = [a for a in self.actors.values() if isinstance(a, SensorActor) and a.due(self.time_us)]
-        due = [actor for actor in due if self._streams.wanted(actor.stream_id)]
-        if any(actor.reader.needs_rays for actor in due):
-            self.place_movers()
-        for actor in due:
-            pose = actor.motion.pose
-            reading = Reading(
-                frame - actor.born, dt, actor.motion, matrix_of(pose), self.map.carla_map, self.scenery.caster, gravity
-            )
-            yield actor.stream_id, header(actor.reader.kind, frame, seconds, pose) + actor.reader.read(reading)
-
-    def place_movers(self) -> RayCaster:
-        """What casts rays into the world as it is now."""
-        movers = []
-        for actor in self.solids():
-            look = actor.blueprint
-            mesh = actor_mesh(look.kind, look.length, look.width, look.height)
-            movers.append(Mover(actor.id, mesh, matrix_of(actor.motion.pose)))
-        self.scenery.caster.place(movers)
-        return self.scenery.caster
-
-    def _tell_hits(self, frame: int, seconds: float) -> Iterator[tuple[int, bytes]]:
-        if not self._hits:
-            return
-        sensors = [actor for actor in self.actors.values() if isinstance(actor, CollisionSensor)]
-        for hit in self._hits:
-            for sensor in sensors:
-                parent = sensor.parent
-                if parent is not None and parent.id == hit.own and self._streams.wanted(sensor.stream_id):
-                    payload = collision_payload(self.info(parent), hit.other, hit.impulse)
-                    yield sensor.stream_id, header(COLLISION, frame, seconds, sensor.motion.pose) + payload
-        self._hits = []
 
     # ------------------------------------------------------------------------------------------------------ lights
 

@@ -91,7 +91,7 @@ class LidarModel:
         if use.dropoff_general_rate > 0:
             kept = np.flatnonzero(rng.random(len(directions), np.float32) >= use.dropoff_general_rate)
             directions, channel = directions.take(kept, axis=0), channel.take(kept)
-        distance = caster.distances(*_placed(world_from_sensor, directions), use.range)
+        distance = caster.distances(*placed(world_from_sensor, directions), use.range)
         hit = np.flatnonzero(np.isfinite(distance))
         directions, channel, distance = directions.take(hit, axis=0), channel.take(hit), distance.take(hit)
         intensity = np.exp(np.float32(-use.atmosphere_attenuation_rate) * distance)
@@ -111,7 +111,7 @@ class LidarModel:
     ) -> SemanticReturn:
         """The labelled points scanned in `dt` seconds; nothing is dropped and nothing is noisy."""
         directions, channel = self._advance(dt)
-        hits = caster.cast(*_placed(world_from_sensor, directions), self.settings.range)
+        hits = caster.cast(*placed(world_from_sensor, directions), self.settings.range)
         hit = np.flatnonzero(np.isfinite(hits.distance))
         points = np.empty(len(hit), SEMANTIC_POINT)
         xyz = directions[hit] * hits.distance[hit, None]
@@ -140,7 +140,7 @@ class LidarModel:
         return _rays(use.channels, use.upper_fov, use.lower_fov, use.horizontal_fov, count, round(start, 9), turn)
 
 
-def _placed(world_from_sensor: npt.NDArray[np.float64], directions: Floats) -> tuple[npt.NDArray[np.float64], Floats]:
+def placed(world_from_sensor: npt.NDArray[np.float64], directions: Floats) -> tuple[npt.NDArray[np.float64], Floats]:
     """The origin and directions of the rays in the world frame.
 
     Without a matrix product: its threads would spin beside those of the rays, and its sums depend on the processor.

@@ -15,9 +15,10 @@ from carla_cp.server.mesh import Mesh, Tag
 from carla_cp.server.physics import Body
 from carla_cp.server.raycast import RayCaster
 from carla_cp.server.town import Town
-from carla_cp.server.wire import Vector
+from carla_cp.server.wire import ActorInfo, Description, Vector
 
 _NAMES = {Tag.BUILDING: "Building", Tag.POLE: "StreetLight", Tag.TRAFFIC_LIGHT: "TrafficLight", Tag.VEGETATION: "Tree"}
+_THICK_M = 2.0  # a building is thicker than a pole or a trunk
 _SIGNAL_M = 13.0  # from a light's place on the map to the pole that shows it
 
 
@@ -39,6 +40,12 @@ class Thing:
     label: int  # Tag
     box: StandingBox
     foot: Vector  # where it stands
+
+
+def fixed_info(body: Body) -> ActorInfo:
+    """What a client is told of an obstacle that an actor has met; it has no number among the actors."""
+    name = "static.building" if min(body.length, body.width) > _THICK_M else "static.pole"
+    return ActorInfo(0, 0, Description(0, name))
 
 
 class Scenery:

@@ -4,31 +4,43 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable
-from dataclasses import astuple, dataclass, fields
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, astuple, dataclass, field, fields
+from typing import Any, Protocol, TypeVar
 
 import carla
 import numpy as np
 import numpy.typing as npt
 
+from carla_cp.server.camera import CameraModel, CameraSettings, Paint, colours, depth, instances, labels
 from carla_cp.server.lidar import LidarModel, LidarSettings
+from carla_cp.server.obstacle import ObstacleSettings, Target, first_met
+from carla_cp.server.radar import RadarModel, RadarSettings
 from carla_cp.server.raycast import RayCaster
 from carla_cp.server.snapshot import (
+    CAMERA,
+    DEPTH,
     GNSS,
     IMU,
+    INSTANCE_CAMERA,
     LIDAR,
+    OBSTACLE,
+    RADAR,
+    SEMANTIC_CAMERA,
     SEMANTIC_LIDAR,
     Motion,
     gnss_payload,
     imu_payload,
     lidar_payload,
+    obstacle_payload,
 )
-from carla_cp.server.wire import Description, WireError
+from carla_cp.server.wire import ActorInfo, Description, Vector, WireError
 
 GRAVITY = 9.81  # [m/s^2]
 _MAX_CHANNELS = 1024
 _MAX_POINTS_PER_SECOND = 20_000_000
+_MAX_PIXELS = 8_000_000
+_Settings = TypeVar("_Settings", CameraSettings, RadarSettings, ObstacleSettings)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +54,9 @@ class Reading:
     carla_map: carla.Map
     caster: RayCaster  # with the actors placed, if `needs_rays`
     gravity: float = GRAVITY  # [m/s^2]
+    velocities: Mapping[int, Vector] = field(default_factory=dict)  # of actors by id, in the world frame [m/s]
+    own: ActorInfo | None = None  # of the actor that the sensor is attached to
+    targets: Callable[[], list[Target]] = list  # the boxes around all others
 
 
 class Reader(Protocol):
@@ -50,8 +65,8 @@ class Reader(Protocol):
     kind: int  # sensor type index of the protocol
     needs_rays: bool
 
-    def read(self, reading: Reading) -> bytes:
-        """The payload of one message."""
+    def read(self, reading: Reading) -> bytes | None:
+        """The payload of one message; None where there is nothing to tell."""
 
 
 @dataclass(slots=True, eq=False)
@@ -132,6 +147,51 @@ class Imu:
         return imu_payload(_three(force), _three(rate), compass)
 
 
+@dataclass(slots=True, eq=False)
+class Camera:
+    """sensor.camera.depth, .rgb, .semantic_segmentation or .instance_segmentation"""
+
+    model: CameraModel
+    kind: int
+    needs_rays: bool = True
+
+    def read(self, reading: Reading) -> bytes:
+        """One image."""
+        return self.model.image(reading.caster, reading.matrix)
+
+
+@dataclass(slots=True, eq=False)
+class Radar:
+    """sensor.other.radar"""
+
+    model: RadarModel
+    kind: int = RADAR
+    needs_rays: bool = True
+
+    def read(self, reading: Reading) -> bytes:
+        """One scan."""
+        own = reading.motion.velocity
+        return self.model.scan(
+            reading.caster, reading.matrix, own, reading.velocities, reading.dt, reading.age
+        ).tobytes()
+
+
+@dataclass(slots=True, eq=False)
+class Obstacle:
+    """sensor.other.obstacle"""
+
+    settings: ObstacleSettings
+    kind: int = OBSTACLE
+    needs_rays: bool = False
+
+    def read(self, reading: Reading) -> bytes | None:
+        """What is ahead; on no actor a sensor of this kind is silent."""
+        met = first_met(self.settings, reading.matrix, reading.targets())
+        if met is None or reading.own is None:
+            return None
+        return obstacle_payload(reading.own, met[0].info, met[1])
+
+
 def _three(values: npt.NDArray[np.float64]) -> tuple[float, float, float]:
     x, y, z = values.tolist()
     return x, y, z
@@ -192,11 +252,53 @@ def _imu(description: Description, actor_id: int) -> Reader:
     return Imu(_noise(description, actor_id, nothing, accel), _noise(description, actor_id, bias, stddev))
 
 
+def _radar(description: Description, actor_id: int) -> Reader:
+    settings = _settings(description, RadarSettings)
+    if settings.points_per_second > _MAX_POINTS_PER_SECOND:
+        raise WireError(f"{description.id}: more than {_MAX_POINTS_PER_SECOND} points/s")
+    return Radar(RadarModel(settings, _seed(description, actor_id)))
+
+
+def _obstacle(description: Description, actor_id: int) -> Reader:
+    return Obstacle(_settings(description, ObstacleSettings))
+
+
+def _camera(kind: int, paint: Paint) -> Callable[[Description, int], Reader]:
+    def build(description: Description, actor_id: int) -> Reader:
+        settings = _settings(description, CameraSettings)
+        if settings.image_size_x * settings.image_size_y > _MAX_PIXELS:
+            raise WireError(f"{description.id}: more than {_MAX_PIXELS} pixels")
+        return Camera(CameraModel(settings, paint), kind)
+
+    return build
+
+
+def _settings(description: Description, kind: type[_Settings]) -> _Settings:
+    """Settings from the attributes of their names; raises WireError."""
+    given: dict[str, Any] = {}
+    for name, default in asdict(kind()).items():
+        if isinstance(default, bool):
+            given[name] = description.value(name, str(default)).lower() == "true"
+        else:
+            number = _number(description, name, default)
+            given[name] = int(number) if isinstance(default, int) else number
+    try:
+        return kind(**given)
+    except ValueError as error:
+        raise WireError(f"{description.id}: {error}") from error
+
+
 READERS: dict[str, Callable[[Description, int], Reader]] = {
+    "sensor.camera.depth": _camera(DEPTH, depth),
+    "sensor.camera.instance_segmentation": _camera(INSTANCE_CAMERA, instances),
+    "sensor.camera.rgb": _camera(CAMERA, colours),
+    "sensor.camera.semantic_segmentation": _camera(SEMANTIC_CAMERA, labels),
     "sensor.lidar.ray_cast": _lidar,
     "sensor.lidar.ray_cast_semantic": _semantic,
     "sensor.other.gnss": _gnss,
     "sensor.other.imu": _imu,
+    "sensor.other.obstacle": _obstacle,
+    "sensor.other.radar": _radar,
 }
 
 

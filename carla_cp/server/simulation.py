@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from carla_cp.server.episode import Episode
 from carla_cp.server.maps import MapLibrary
+from carla_cp.server.sensing import sense
 from carla_cp.server.sensors import GRAVITY
 from carla_cp.server.snapshot import MAP_CHANGED, snapshot
 from carla_cp.server.stream import WORLD_STREAM, Streams
@@ -64,7 +65,7 @@ class Simulation:
 
     def sense(self) -> Iterator[None]:
         """Computes and sends what the sensors saw in the last tick, one message at each step of the iteration."""
-        for stream_id, message in self.episode.sense(self.frame, self.step_s, self.gravity):
+        for stream_id, message in sense(self.episode, self.streams, self.frame, self.step_s, self.gravity):
             self.streams.send(stream_id, message)
             yield
 

@@ -11,7 +11,9 @@ import msgpack
 from carla_cp.server.lidar import LidarReturn, SemanticReturn
 from carla_cp.server.wire import ActorInfo, Transform, Vector, VehicleControl, WalkerControl, write_actor
 
-COLLISION, GNSS, IMU, SEMANTIC_LIDAR, LIDAR, WORLD_OBSERVER = 0, 4, 5, 10, 11, 17  # sensor type indices of 0.9.16
+# Sensor type indices of 0.9.16.
+COLLISION, DEPTH, GNSS, IMU, OBSTACLE, RADAR, SEMANTIC_LIDAR, LIDAR = 0, 1, 4, 5, 7, 9, 10, 11
+CAMERA, SEMANTIC_CAMERA, INSTANCE_CAMERA, WORLD_OBSERVER = 13, 14, 15, 17
 MAP_CHANGED, LIGHTS_CHANGED = 1, 2
 
 _HEADER = struct.Struct("<QQd6f")
@@ -116,6 +118,11 @@ def lidar_payload(sweep: LidarReturn | SemanticReturn) -> bytes:
 def collision_payload(own: ActorInfo, other: ActorInfo, impulse: Vector) -> bytes:
     """Who hit whom, and the normal impulse [N s]."""
     return bytes(msgpack.packb([write_actor(own), write_actor(other), list(impulse)]))
+
+
+def obstacle_payload(own: ActorInfo, other: ActorInfo, distance: float) -> bytes:
+    """Who met whom, and how far ahead [m]."""
+    return bytes(msgpack.packb([write_actor(own), write_actor(other), distance]))
 
 
 def imu_payload(accelerometer: Vector, gyroscope: Vector, compass: float) -> bytes:

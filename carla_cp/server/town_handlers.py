@@ -12,6 +12,7 @@ from carla_cp.server.handlers import RefusedError
 from carla_cp.server.mesh import Tag
 from carla_cp.server.raycast import RayCaster
 from carla_cp.server.scenery import StandingBox, Thing
+from carla_cp.server.sensing import place_movers
 from carla_cp.server.simulation import Simulation
 from carla_cp.server.snapshot import LIGHTS_CHANGED
 from carla_cp.server.street_lights import Lamp, read_light, write_light
@@ -91,7 +92,7 @@ def cast_ray(simulation: Simulation, start: Raw, end: Raw) -> Raw:
     if reach == 0.0:
         return []
     direction = (target - origin) / reach
-    caster = simulation.episode.place_movers()
+    caster = place_movers(simulation.episode)
     found: list[Raw] = []
     gone = 0.0
     while gone < reach and len(found) < _MOST_HITS:
@@ -112,7 +113,7 @@ def project_point(simulation: Simulation, start: Raw, direction: Raw, distance: 
     if length == 0.0 or reach <= 0.0:
         return nothing
     unit = np.array(along) / length
-    hit = _first(simulation.episode.place_movers(), np.array(origin), unit, reach)
+    hit = _first(place_movers(simulation.episode), np.array(origin), unit, reach)
     return nothing if hit is None else [True, [(np.array(origin) + hit[0] * unit).tolist(), hit[1]]]
 
 

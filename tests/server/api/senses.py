@@ -11,6 +11,9 @@ from tests.server.api.stage import ApiStage
 
 LIDAR, SEMANTIC = "sensor.lidar.ray_cast", "sensor.lidar.ray_cast_semantic"
 GNSS, IMU = "sensor.other.gnss", "sensor.other.imu"
+OBSTACLE, RADAR = "sensor.other.obstacle", "sensor.other.radar"
+RGB, DEPTH = "sensor.camera.rgb", "sensor.camera.depth"
+BOX = "static.prop.container"
 COLOR = carla.GBufferTextureID.SceneColor
 ONLY_RGB = "the client warns: only RGB cameras have g-buffers"
 BY_WHEEL = "the wheel itself cannot convert the answer, on any server"
@@ -35,6 +38,19 @@ def saved(stage: ApiStage, name: str) -> bool:
     path = stage.folder / f"{name}.ply"
     stage.told[name].save_to_disk(str(path))
     return path.read_text(encoding="utf-8", errors="replace").startswith("ply")
+
+
+def converted(stage: ApiStage) -> bool:
+    """A depth image in shades of grey: its three colours are the same."""
+    image: Any = stage.told[DEPTH]
+    image.convert(carla.ColorConverter.LogarithmicDepth)
+    return image.raw_data[0] == image.raw_data[1] == image.raw_data[2]
+
+
+def photographed(stage: ApiStage) -> bool:
+    path = stage.folder / "view.png"
+    stage.told[RGB].save_to_disk(str(path))
+    return path.read_bytes()[1:4] == b"PNG"
 
 
 def cloud(stage: ApiStage, name: str, width: int) -> bool:
@@ -104,6 +120,21 @@ SENSORS: list[Row] = [
     works("CollisionEvent.actor", lambda s: s.told[COLLISION].actor.id == s.car.id),
     works("CollisionEvent.other_actor", lambda s: s.told[COLLISION].other_actor.type_id == "static.prop.container"),
     works("CollisionEvent.normal_impulse", lambda s: s.told[COLLISION].normal_impulse.length() > 100.0),
+    works("ObstacleDetectionEvent.actor", lambda s: s.told[OBSTACLE].actor.id == s.car.id),
+    works("ObstacleDetectionEvent.other_actor", lambda s: s.told[OBSTACLE].other_actor.type_id == BOX),
+    works("ObstacleDetectionEvent.distance", lambda s: 0.0 < s.told[OBSTACLE].distance <= 5.0),
+    works("RadarMeasurement.get_detection_count", lambda s: s.told[RADAR].get_detection_count() == len(s.told[RADAR])),
+    works("RadarMeasurement.raw_data", lambda s: len(s.told[RADAR].raw_data) == 16 * len(s.told[RADAR]) > 0),
+    works("RadarDetection.velocity", lambda s: s.told[RADAR][0].velocity <= 0.0),
+    works("RadarDetection.azimuth", lambda s: abs(s.told[RADAR][0].azimuth) < 0.27),
+    works("RadarDetection.altitude", lambda s: abs(s.told[RADAR][0].altitude) < 0.27),
+    works("RadarDetection.depth", lambda s: 0.0 < s.told[RADAR][0].depth <= 100.0),
+    *values("Image", WORKS, lambda s: s.told[RGB], width=64, height=48, fov=90.0),
+    works(
+        "Image.raw_data", lambda s: len(s.told[RGB].raw_data) == 4 * 64 * 48, "colours by kind of thing, plainly shaded"
+    ),
+    works("Image.convert", converted),
+    works("Image.save_to_disk", photographed),
     refused(
         "LaneInvasionEvent.actor",
         lambda s: s.told[LANES].actor,
@@ -113,7 +144,6 @@ SENSORS: list[Row] = [
     works("LaneInvasionEvent.crossed_lane_markings", lambda s: len(s.told[LANES].crossed_lane_markings) >= 1),
 ]
 UNSERVED: list[Row] = [
-    *absent("Image", "sensor.camera.rgb", "convert save_to_disk fov height raw_data width"),
     *absent("FakeImage", "sensor.camera.dvs", "append extend fov height raw_data width"),
     *absent(
         "DVSEventArray",
@@ -121,8 +151,6 @@ UNSERVED: list[Row] = [
         "to_array to_array_pol to_array_t to_array_x to_array_y to_image fov height raw_data width",
     ),
     *absent("OpticalFlowImage", "sensor.camera.optical_flow", "get_color_coded_flow fov height raw_data width"),
-    *absent("RadarMeasurement", "sensor.other.radar", "get_detection_count raw_data"),
-    *absent("ObstacleDetectionEvent", "sensor.other.obstacle", "actor distance other_actor"),
     *absent("CAMEvent", "sensor.other.v2x", "get_message_count"),
     *absent("CAMMessage", "sensor.other.v2x", "get"),
     *absent("CustomV2XEvent", "sensor.other.v2x_custom", "get_message_count"),
@@ -131,7 +159,4 @@ UNSERVED: list[Row] = [
     client("CustomV2XData.power", lambda s: carla.CustomV2XData().power == 0.0),
     *values("DVSEvent", CLIENT, lambda s: carla.DVSEvent(), pol=bool, t=int, x=int, y=int),
     *values("OpticalFlowPixel", CLIENT, lambda s: carla.OpticalFlowPixel(), x=0.0, y=0.0),
-    *values(
-        "RadarDetection", CLIENT, lambda s: carla.RadarDetection(), velocity=0.0, azimuth=0.0, altitude=0.0, depth=0.0
-    ),
 ]

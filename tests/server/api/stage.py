@@ -21,7 +21,12 @@ SENSORS = (
     "sensor.other.imu",
     "sensor.other.collision",
     "sensor.other.lane_invasion",
+    "sensor.other.obstacle",
+    "sensor.other.radar",
+    "sensor.camera.rgb",
+    "sensor.camera.depth",
 )
+PIXELS = (64, 48)
 
 
 class ApiStage:
@@ -53,8 +58,11 @@ class ApiStage:
 
     def spawn(self, name: str, x: float, y: float, z: float = 0.3, parent: carla.Actor | None = None) -> carla.Actor:
         """A new actor, which the next tick shows."""
-        place = carla.Transform(carla.Location(x, y, z))
-        actor = self.world.spawn_actor(self.library.find(name), place, attach_to=parent)
+        place, blueprint = carla.Transform(carla.Location(x, y, z)), self.library.find(name)
+        if name.startswith("sensor.camera"):
+            for key, value in zip(("image_size_x", "image_size_y"), PIXELS, strict=True):
+                blueprint.set_attribute(key, str(value))
+        actor = self.world.spawn_actor(blueprint, place, attach_to=parent)
         self._spawned.append(actor)
         self.world.tick()
         return actor
@@ -86,7 +94,7 @@ class ApiStage:
     @cached_property
     def sensors(self) -> dict[str, carla.Sensor]:
         """One of each on the car."""
-        return {name: self.spawn(name, 0.0, 0.0, 2.0, self.car) for name in SENSORS}
+        return {name: self.spawn(name, 0.0, 0.0, 1.6, self.car) for name in SENSORS}
 
     @cached_property
     def told(self) -> dict[str, Any]:
@@ -94,7 +102,7 @@ class ApiStage:
         inboxes: dict[str, queue.SimpleQueue[Any]] = {name: queue.SimpleQueue() for name in SENSORS}
         for name, sensor in self.sensors.items():
             sensor.listen(inboxes[name].put)
-        wall = self.spawn("static.prop.container", CAR_AT[0] + 4.0, CAR_AT[1] - 2.0)
+        wall = self.spawn("static.prop.container", CAR_AT[0] + 4.0, CAR_AT[1] - 1.2)
         self.car.set_target_velocity(carla.Vector3D(12.0, -6.0, 0.0))
         for _ in range(20):
             self.world.tick()
