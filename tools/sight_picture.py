@@ -107,6 +107,7 @@ def _draw(axes: Axes, drive: Drive, look: Look, lanes: FloatArray) -> None:
             axes.plot([x, target.box[0]], [y, target.box[1]], "-", color=AGENT if name != drive.ego else EGO, lw=1.0)
         axes.annotate(name, (x, y), (4, 4), textcoords="offset points", fontsize=7, clip_on=True)
     if target is not None:
+        axes.plot(*target.box[:2], "o", color=HAZARD, markersize=3)  # a pedestrian's body alone is too small to see
         _sightless(axes, drive, look, (target.box[0], target.box[1]))
         axes.annotate(target.rolename, target.box[:2], (4, 4), textcoords="offset points", fontsize=7, color=HAZARD)
 
