@@ -54,6 +54,7 @@ class Browser:
     def __init__(self, pipe_in: int, pipe_out: int) -> None:
         self._in, self._out = pipe_in, pipe_out
         self._number, self._rest, self._session = 0, b"", ""
+        self._loaded = False
         target = self.ask("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         self.ask("Page.enable")
@@ -61,10 +62,12 @@ class Browser:
     def open(self, path: Path, width: int, height: int) -> Opened:
         """Opens a file in a window of so many pixels, and waits until it has loaded and shows something."""
         self.ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        self._loaded = False
         self.ask("Page.navigate", url=path.resolve().as_uri())
-        for message in self._messages():
-            if message.get("method") == "Page.loadEventFired":
-                break
+        messages = self._messages()
+        while not self._loaded:  # may be told before the navigation's own answer
+            if next(messages, None) is None:
+                raise BrowserError(f"{path}: the browser ended")
         load = paint = 0.0
         deadline = time.monotonic() + TIMEOUT_S
         while not (load and paint) and time.monotonic() < deadline:
@@ -107,7 +110,9 @@ class Browser:
             while True:
                 while b"\0" in self._rest:
                     text, _, self._rest = self._rest.partition(b"\0")
-                    yield json.loads(text)
+                    message = json.loads(text)
+                    self._loaded = self._loaded or message.get("method") == "Page.loadEventFired"
+                    yield message
                 if not waiting.select(TIMEOUT_S):
                     raise BrowserError(f"no answer within {TIMEOUT_S:.0f} s")
                 data = os.read(self._out, 1 << 20)

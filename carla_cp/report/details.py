@@ -60,7 +60,7 @@ def airtime_table(items: Sequence[Airtime]) -> str:
     header = ("codec", "bytes per message", "packets", "airtime [ms]", "channel used by one sender")
     cells = []
     for item in items:
-        load = f"{100 * item.channel_load:,.1f} %"
+        load = f"{number(100 * item.channel_load, 1)} %"
         cells.append(
             (
                 escape(item.label),

@@ -53,6 +53,16 @@ class Drawing:
         return f"animation:{self.name}{part} {self.span_ms / 1000:.2f}s {timing} infinite"
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What happened at one time, as the bar of time says it."""
+
+    time_ms: int
+    text: str
+    below: int  # of the bar [dm]
+    tone: str = ""  # "bad", or nothing
+
+
 def replays(moment: Moment, name: str) -> str:
     """The animations of a situation beside each other, as HTML; `name` tells them from others of the page."""
     scenes = [item.trace.scene for item in moment.episodes]
@@ -148,25 +158,35 @@ def _bar(drawing: Drawing, item: StoredEpisode, rules: list[str]) -> str:
         f"@keyframes {drawing.name}t{{0%{{transform:scaleX(0)}}"
         f"{percent(end, drawing.span_ms)}{{transform:scaleX(1)}}100%{{transform:scaleX(1)}}}}"
     )
-    trigger, aware = drawing.scene.triggered_ms, item.summary.time_to_awareness_s
-    marks: list[tuple[int, str, int, str]] = []
-    if trigger is not None:
-        marks.append((trigger, "trigger", -10, ""))
-        if aware is not None:
-            marks.append((trigger + round(1000 * aware), "aware", 34, ""))
-    marks += [(round(1000 * hit.t_s), "collision", 58, " bad") for hit in item.summary.collisions[:1]]
-    drawn = "".join(_mark(BAR_X + width * t / drawing.span_ms, name, t, below, tone) for t, name, below, tone in marks)
+    marks = "".join(_mark(BAR_X + width * mark.time_ms / drawing.span_ms, mark) for mark in _marks(drawing.scene, item))
     gone = (
         f'<rect class="gone" x="{BAR_X}" y="{BAR_Y}" width="{full:.1f}" height="10" style="{drawing.animation("t")}"/>'
     )
-    return f'<rect class="bar" x="{BAR_X}" y="{BAR_Y}" width="{full:.1f}" height="10"/>{gone}{drawn}'
+    return f'<rect class="bar" x="{BAR_X}" y="{BAR_Y}" width="{full:.1f}" height="10"/>{gone}{marks}'
 
 
-def _mark(x: float, name: str, time_ms: int, below: int, tone: str) -> str:
-    anchor = "start" if x < SIDE - 180 else "end"
-    text = f'<text class="{tone.strip()}" x="{x:.1f}" y="{BAR_Y + below}" text-anchor="{anchor}">'
-    line = f'<line class="mark{tone}" x1="{x:.1f}" x2="{x:.1f}" y1="{BAR_Y - 5}" y2="{BAR_Y + 15}"/>'
-    return f"{line}{text}{name} {time_ms / 1000:.1f} s</text>"
+def _marks(scene: Scene, item: StoredEpisode) -> list[Mark]:
+    found = []
+    aware_s = item.summary.time_to_awareness_s
+    if scene.triggered_ms is not None:
+        found.append(Mark(scene.triggered_ms, f"trigger {_seconds(scene.triggered_ms)}", -10))
+        if aware_s is not None:
+            time_ms = scene.triggered_ms + round(1000 * aware_s)
+            found.append(Mark(time_ms, f"aware {_seconds(time_ms)}", 34))
+        elif scene.hazard is not None:
+            found.append(Mark(scene.time_ms[-1], "never aware", 34))
+    hits = [round(1000 * hit.t_s) for hit in item.summary.collisions[:1]]
+    return found + [Mark(time_ms, f"collision {_seconds(time_ms)}", 58, "bad") for time_ms in hits]
+
+
+def _mark(x: float, mark: Mark) -> str:
+    anchor = "start" if x < SIDE - 220 else "end"
+    text = f'<text class="{mark.tone}" x="{x:.1f}" y="{BAR_Y + mark.below}" text-anchor="{anchor}">{mark.text}</text>'
+    return f'<line class="mark {mark.tone}" x1="{x:.1f}" x2="{x:.1f}" y1="{BAR_Y - 5}" y2="{BAR_Y + 15}"/>{text}'
+
+
+def _seconds(time_ms: int) -> str:
+    return f"{time_ms / 1000:.1f} s"
 
 
 def _hazard(scene: Scene) -> Body:

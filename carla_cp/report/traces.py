@@ -39,6 +39,7 @@ def plot_traces(episodes: Sequence[StoredEpisode]) -> Figure:
         speed.set_ylim(0, 1.05 * fastest or 1.0)
         gap.set_ylim(0, limit)
         gap.set_xlabel("time [s]")
+        gap.tick_params(labelbottom=True)
         if column == 0:
             speed.set_ylabel("speed [m/s]")
             gap.set_ylabel("gap [m]")

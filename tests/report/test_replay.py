@@ -23,8 +23,8 @@ def test_both_episodes_are_drawn_with_their_outcome_and_marks() -> None:
     tree = etree.fromstring(html.encode(), etree.HTMLParser())
     figures = tree.findall(".//figure")
     texts = [" ".join(str(part) for part in figure.itertext()) for figure in figures]
-    assert "hits violator at" in texts[0] and "collision" in texts[0] and "aware" not in texts[0]
-    assert "bytes a message" in texts[1] and "least gap" in texts[1] and "aware" in texts[1]
+    assert "hits violator at" in texts[0] and "collision" in texts[0] and "never aware" in texts[0]
+    assert "bytes a message" in texts[1] and "least gap" in texts[1] and "never" not in texts[1]
     assert html.count('class="crash"') == 1 and html.count('class="ego"') == 2
     assert html.count("known hazard") == 1  # the blind ego never has a track on it
 
