@@ -56,6 +56,11 @@ class RunOptions:
     planner: str  # in PLANNERS
     jobs: int
 
+    @property
+    def server(self) -> str:
+        """ "embedded", or host:port."""
+        return "embedded" if self.host is None else f"{self.host}:{self.port}"
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser, for `--help` and for `parse_options`."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shlex
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from tqdm import tqdm
 from carla_cp import __version__
 from carla_cp.codecs import CodecError
 from carla_cp.conditions import conditions_of
+from carla_cp.forecast import Forecast
 from carla_cp.metrics.comparison import comparison
 from carla_cp.metrics.fields import StoredError
 from carla_cp.metrics.summary import summarise, trace
@@ -33,12 +37,13 @@ from carla_cp.report import (
     write_summary,
 )
 from carla_cp.scenario import ScenarioError
-from carla_cp.session import Task, open_session
+from carla_cp.session import Task
 from carla_cp.spectators import Spectators, recording_folder
 from carla_cp.types import CodecChoice, Episode, Scenario, TickRecord
 from carla_cp.workers import Finished, play_here, play_in_processes
 from carla_cp.world import World, WorldError, check_on_map
 
+BAR = "{percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} episodes, {desc} [{elapsed}{postfix}]"
 BAD_INPUT = (OptionError, ScenarioError, CodecError, CheckpointError, WorldError, RecordingError, StoredError)
 
 
@@ -75,17 +80,19 @@ def run(options: RunOptions, command: str) -> int:
     missing = [task for task in tasks if task not in results]
     _check(options, missing)
     failures: list[Finished] = []
-    with _episodes(options, missing) as (server, episodes):
+    forecast = Forecast(missing, options.jobs, (result.summary for result in results.values()))
+    with played(options, missing, forecast) as episodes:
         for finished in episodes:
+            task, stored = finished.task, None
             if finished.episode is None:
                 failures.append(finished)
             else:
-                task = finished.task
-                under = conditions[task.scenario, task.choice]
-                results[task] = _save(options, finished.episode, under)
+                stored = _save(options, finished.episode, conditions[task.scenario, task.choice])
+                results[task] = stored
+            forecast.add(task, None if stored is None else stored.summary)
     done = [results[task] for task in tasks if task in results]
     if done:
-        _conclude(options.out, RunInfo(__version__, server, options.device, command), done)
+        _conclude(options.out, RunInfo(__version__, options.server, options.device, command), done)
     for failure in failures:
         print(f"carla_cp: {failure.task.name} failed: {failure.error}", file=sys.stderr)
     return 1 if failures else 0
@@ -141,12 +148,13 @@ def _save(options: RunOptions, episode: Episode, conditions: int) -> StoredEpiso
     path = episode_path(options.out, episode.scenario, episode.codec, episode.seed)
     if options.keep_ticks:
         write_ticks(path.with_suffix(".ticks"), episode)
-    stored = _scored(episode, conditions, options.settings)
+    stored = scored(episode, conditions, options.settings)
     write_episode(path, stored)
     return stored
 
 
-def _scored(episode: Episode, conditions: int, settings: tuple[str, ...]) -> StoredEpisode:
+def scored(episode: Episode, conditions: int, settings: tuple[str, ...]) -> StoredEpisode:
+    """What is kept of an episode that was run under these `--set` values."""
     summary = replace(summarise(episode, episode.hazard), settings=settings)
     return StoredEpisode(summary, trace(episode.records, episode.hazard), conditions)
 
@@ -154,7 +162,7 @@ def _scored(episode: Episode, conditions: int, settings: tuple[str, ...]) -> Sto
 def _score_again(out: Path, episode: Episode) -> StoredEpisode:
     """Scores a recorded episode and writes it; what is not recorded (settings, conditions, wall times) stays."""
     path = episode_path(out, episode.scenario, episode.codec, episode.seed)
-    stored = _scored(episode, 0, ())
+    stored = scored(episode, 0, ())
     if path.is_file():
         old = read_circumstances(path)
         summary = replace(stored.summary, settings=old.settings, wall_s=old.wall_s, latency_ms=old.latency_ms)
@@ -172,27 +180,31 @@ def _conclude(out: Path, info: RunInfo, results: Sequence[StoredEpisode]) -> Non
 
 
 @contextmanager
-def _episodes(options: RunOptions, tasks: Sequence[Task]) -> Iterator[tuple[str, Iterator[Finished]]]:
-    """The server's name and the finished episodes as they come, with progress on the terminal."""
+def played(
+    options: RunOptions, tasks: Sequence[Task], forecast: Forecast, until: float | None = None
+) -> Iterator[Iterator[Finished]]:
+    """The finished episodes of the tasks as they come, with the time they will take and progress on the terminal.
+
+    None is begun once `time.monotonic` is past `until`.
+    """
+    if not tasks:
+        yield iter(())
+        return
+    print(forecast.told(), file=sys.stderr)
+    begun = takewhile(lambda _: until is None or time.monotonic() < until, tasks)
     with ExitStack() as stack:
-        bar = stack.enter_context(tqdm(total=len(tasks), unit="episode", dynamic_ncols=True, disable=not tasks))
-        if not tasks:
-            yield "embedded" if options.host is None else f"{options.host}:{options.port}", iter(())
-        elif options.jobs > 1:
-            yield "embedded", _counted(bar, play_in_processes(options, tasks))
+        bar = stack.enter_context(tqdm(total=len(tasks), dynamic_ncols=True, bar_format=BAR))
+        if options.jobs > 1:
+            episodes = play_in_processes(options, begun)
         else:
-            session = stack.enter_context(open_session(options))
             spectators = stack.enter_context(Spectators(options))
-
-            def watching(task: Task) -> AbstractContextManager[Callable[[TickRecord], None]]:
-                return _watching(bar, spectators, session.world, task)
-
-            yield session.server, _counted(bar, play_here(session, tasks, watching))
+            episodes = play_here(options, begun, partial(_watching, bar, spectators))
+        yield _counted(bar, forecast, stack.enter_context(closing(episodes)))
 
 
 @contextmanager
 def _watching(
-    bar: tqdm[Any], spectators: Spectators, world: World, task: Task
+    bar: tqdm[Any], spectators: Spectators, task: Task, world: World
 ) -> Iterator[Callable[[TickRecord], None]]:
     """Whoever watches one episode, the progress bar included."""
     with spectators.watching(task, world) as watch:
@@ -205,10 +217,11 @@ def _watching(
         yield watch_and_tell
 
 
-def _counted(bar: tqdm[Any], episodes: Iterator[Finished]) -> Iterator[Finished]:
+def _counted(bar: tqdm[Any], forecast: Forecast, episodes: Iterator[Finished]) -> Iterator[Finished]:
     for finished in episodes:
-        bar.update()
         yield finished
+        bar.set_description_str(forecast.left(), refresh=False)
+        bar.update()
 
 
 if __name__ == "__main__":

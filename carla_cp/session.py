@@ -37,7 +37,6 @@ class Session:
     """A connected world and loaded networks."""
 
     world: World
-    server: str  # "embedded" or host:port
     networks: Networks
     pool: Executor  # where agents look at their sweeps, side by side
     planner: str = "fixed"  # in PLANNERS
@@ -76,24 +75,23 @@ def _hazard(scenario: Scenario) -> str | None:
 
 
 @contextlib.contextmanager
-def open_session(options: RunOptions) -> Iterator[Session]:
+def open_session(options: RunOptions, died: Callable[[], None] | None = None) -> Iterator[Session]:
     """Loads the networks, then connects, to an embedded server of its own unless `--host` names another.
 
-    Raises CheckpointError, CodecError or WorldError, each with one line that names the thing and the mend.
+    `died` is called, in a thread of its own, when the embedded server ends before its time. Raises CheckpointError,
+    CodecError or WorldError, each with one line that names the thing and the mend.
     """
     keep_freed_memory()
     with contextlib.ExitStack() as stack:
         stack.enter_context(repeatable())
         networks = load_networks(options.checkpoint, options.device, options.fusion, options.choices)
         if options.host is None:
-            host, port = stack.enter_context(embedded_server())
-            server = "embedded"
+            host, port = stack.enter_context(embedded_server(died))
         else:
             host, port = options.host, options.port
-            server = f"{host}:{port}"
         world = World(host, port)
         stack.callback(world.close)
         pool = stack.enter_context(agents_pool())
-        session = Session(world, server, networks, pool, options.planner)
+        session = Session(world, networks, pool, options.planner)
         session.check(options.scenarios, options.seeds)
         yield session

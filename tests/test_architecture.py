@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "carla_cp"
 ROWS = (
     ("run",),
     ("workers",),
-    ("spectators",),
+    ("spectators", "forecast"),
     ("session", "conditions", "attached"),
     ("options",),
     ("report", "view", "recording", "datasets", "opv2v", "metrics"),
