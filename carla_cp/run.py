@@ -21,6 +21,7 @@ from carla_cp.conditions import conditions_of
 from carla_cp.forecast import Forecast
 from carla_cp.metrics.comparison import comparison
 from carla_cp.metrics.fields import StoredError
+from carla_cp.metrics.selection import alike, situations
 from carla_cp.metrics.summary import summarise, trace
 from carla_cp.options import OptionError, RunOptions, build_parser, parse_options
 from carla_cp.perception.config import CheckpointError
@@ -92,7 +93,7 @@ def run(options: RunOptions, command: str) -> int:
             forecast.add(task, None if stored is None else stored.summary)
     done = [results[task] for task in tasks if task in results]
     if done:
-        _conclude(options.out, RunInfo(__version__, options.server, options.device, command), done)
+        conclude(options.out, RunInfo(__version__, options.server, options.device, command), done)
     for failure in failures:
         print(f"carla_cp: {failure.task.name} failed: {failure.error}", file=sys.stderr)
     return 1 if failures else 0
@@ -105,7 +106,7 @@ def rescore(out: Path, command: str) -> int:
         raise OptionError(f"--rescore {out}: no .ticks below {out / 'episodes'}; run with --keep-ticks first")
     episodes = [read_ticks(path) for path in tqdm(recordings, unit="episode", dynamic_ncols=True)]
     results = [_score_again(out, episode) for episode in episodes]
-    _conclude(out, RunInfo(__version__, "recorded", "none", command), results)
+    conclude(out, RunInfo(__version__, "recorded", "none", command), results)
     return 0
 
 
@@ -171,11 +172,16 @@ def _score_again(out: Path, episode: Episode) -> StoredEpisode:
     return stored
 
 
-def _conclude(out: Path, info: RunInfo, results: Sequence[StoredEpisode]) -> None:
+def conclude(out: Path, info: RunInfo, results: Sequence[StoredEpisode]) -> None:
+    """Writes the summary and the report of all results, and prints their comparison."""
     summaries = [result.summary for result in results]
     write_summary(out / "summary.json", info, summaries)
     write_report(out / "report.html", info, results)
-    print_table(comparison(summaries), summaries)
+    pooled = situations(alike(summaries))
+    names = list(dict.fromkeys(item.scenario for item in pooled))
+    if len(names) > 1 or len(pooled) < len(summaries):
+        print(f"pooled over {', '.join(names)}; {len(summaries) - len(pooled)} episodes of controls or sweeps left out")
+    print_table(comparison(pooled), pooled)
     print(f"\n{out / 'summary.json'}\n{out / 'report.html'}")
 
 

@@ -30,22 +30,12 @@ from tqdm import tqdm
 from carla_cp import __version__
 from carla_cp.conditions import conditions_of
 from carla_cp.forecast import Forecast
-from carla_cp.metrics.comparison import comparison
 from carla_cp.metrics.fields import StoredError
 from carla_cp.metrics.scene import Scene
 from carla_cp.metrics.summary import EpisodeSummary, EpisodeTrace
 from carla_cp.options import RunOptions, build_parser, parse_options
-from carla_cp.report import (
-    RunInfo,
-    StoredEpisode,
-    episode_path,
-    print_table,
-    read_episode,
-    write_episode,
-    write_report,
-    write_summary,
-)
-from carla_cp.run import BAD_INPUT, played, scored
+from carla_cp.report import RunInfo, StoredEpisode, episode_path, read_episode, write_episode
+from carla_cp.run import BAD_INPUT, conclude, played, scored
 from carla_cp.session import Task
 from carla_cp.types import CodecChoice, Scenario
 
@@ -104,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--time-budget", type=minutes, metavar="MIN", help="begin no episode after so long")
     parser.add_argument("--list", action="store_true", help="say how far each block is, and play nothing")
     parser.add_argument("--again", action="store_true", help="play once more what older code played")
-    parser.add_argument("--report", type=out_folder, metavar="DIR", help="write summary.json and report.html per block")
+    parser.add_argument("--report", type=out_folder, metavar="DIR", help="write the results of all that is there")
     parser.add_argument(
         "--ledger", type=out_file, default=LEDGER, metavar="FILE", help="default docs/study/episodes.jsonl"
     )
@@ -159,25 +149,20 @@ def _played(
 
 
 def report(blocks: Sequence[Block], arguments: argparse.Namespace, command: str) -> int:
-    """Writes the results of every block that has any, each in a folder of its own."""
+    """Writes one summary and report of all that is there of the blocks."""
     lines = _lines(arguments.ledger)
-    info = RunInfo(__version__, "embedded", "cpu", command)
-    for block in blocks:
-        cells = in_order([plan_block(block, arguments.scenarios)])
-        found = [(cell, lines[cell.key]) for cell in cells if cell.key in lines]
-        episodes = [
-            StoredEpisode(line.summary, _trace(_trace_file(arguments.traces, cell), line.summary), line.conditions)
-            for cell, line in found
-            if line.summary is not None
-        ]
-        left_out = len(found) - len(episodes)
-        print(f"\n{block.name}: {len(episodes)} of {len(cells)} episodes", end="")
-        print(f"; {left_out} left out, which another version wrote" if left_out else "")
-        if episodes:
-            summaries = [episode.summary for episode in episodes]
-            write_summary(arguments.report / block.name / "summary.json", info, summaries)
-            write_report(arguments.report / block.name / "report.html", info, episodes)
-            print_table(comparison(summaries), summaries)
+    cells = in_order(plan_block(block, arguments.scenarios) for block in blocks)
+    found = [(cell, lines[cell.key]) for cell in cells if cell.key in lines]
+    episodes = [
+        StoredEpisode(line.summary, _trace(_trace_file(arguments.traces, cell), line.summary), line.conditions)
+        for cell, line in found
+        if line.summary is not None
+    ]
+    left_out = len(found) - len(episodes)
+    note = f"; {left_out} left out, which another version wrote" if left_out else ""
+    print(f"{len(episodes)} of {len(cells)} episodes{note}")
+    if episodes:
+        conclude(arguments.report, RunInfo(__version__, "embedded", "cpu", command), episodes)
     return 0
 
 

@@ -24,7 +24,7 @@ SITUATIONS = (
     "left_turn",
     "overtake",
     "parked_van",
-    "parking_row",
+    "pull_out",
     "blind_t",
     "bend",
     "lead_brake",

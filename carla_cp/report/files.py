@@ -9,7 +9,7 @@ from pathlib import Path
 
 from carla_cp.metrics.comparison import comparison
 from carla_cp.metrics.fields import Fields, Json, StoredError
-from carla_cp.metrics.selection import alike
+from carla_cp.metrics.selection import alike, situations
 from carla_cp.metrics.stored import (
     summary_from_json,
     summary_to_json,
@@ -102,8 +102,11 @@ def _number(path: Path, conditions: object) -> int:
 def write_summary(path: Path, run: RunInfo, summaries: Sequence[EpisodeSummary]) -> None:
     """Write `summary.json` (schema 1): what was run, every episode in the order given, and their comparison.
 
-    Compared are the episodes under the `--set` values that most of them have.
+    Compared are the episodes under the `--set` values that most of them have, pooled over the situations and seeds of
+    each codec and without controls, which `by_scenario` has too; `pooled` says what that is.
     """
+    same = alike(summaries)
+    pooled = situations(same)
     document: dict[str, Json] = {
         "schema": SCHEMA,
         "version": run.version,
@@ -111,6 +114,15 @@ def write_summary(path: Path, run: RunInfo, summaries: Sequence[EpisodeSummary])
         "device": run.device,
         "command": run.command,
         "episodes": [summary_to_json(item) for item in summaries],
-        "comparison": [row_to_json(row) for row in comparison(alike(summaries))],
+        "pooled": {
+            "scenarios": list(dict.fromkeys(item.scenario for item in pooled)),
+            "settings": list(pooled[0].settings) if pooled else [],
+        },
+        "comparison": [row_to_json(row) for row in comparison(pooled)],
+        "by_scenario": {name: _rows(name, same) for name in dict.fromkeys(item.scenario for item in same)},
     }
     write_whole(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+
+
+def _rows(scenario: str, summaries: Sequence[EpisodeSummary]) -> list[Json]:
+    return [row_to_json(row) for row in comparison([item for item in summaries if item.scenario == scenario])]

@@ -67,7 +67,17 @@ def test_the_summary_has_the_contract_s_keys_and_every_episode(tmp_path: Path) -
     drives = [crossing(seed=0), crossing(seed=1), crossing("none", None, aware=False)]
     write_summary(tmp_path / "summary.json", RUN, [summarise(drive, "violator") for drive in drives])
     document = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
-    assert list(document) == ["schema", "version", "server", "device", "command", "episodes", "comparison"]
+    assert list(document) == [
+        "schema",
+        "version",
+        "server",
+        "device",
+        "command",
+        "episodes",
+        "pooled",
+        "comparison",
+        "by_scenario",
+    ]
     assert document["schema"] == 1
     assert [item["seed"] for item in document["episodes"]] == [0, 1, 0]
     assert [(row["codec"], row["collision_rate"]) for row in document["comparison"]] == [("revqom", 0), ("none", 1)]

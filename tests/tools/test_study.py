@@ -112,19 +112,28 @@ def test_what_other_code_played_is_named_kept_and_played_again_when_asked(
 def test_the_report_is_made_from_lines_with_the_traces_that_lie_here(
     tmp_path: Path, player: Player, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shown: list[tuple[str, int, int]] = []  # block, episodes, those with a trace
+    shown: list[tuple[int, int]] = []  # episodes, and those of them with a trace
 
-    def keep(path: Path, info: RunInfo, episodes: Sequence[StoredEpisode]) -> None:
-        shown.append((path.parent.name, len(episodes), sum(bool(item.trace.time_s) for item in episodes)))
+    def keep(out: Path, info: RunInfo, episodes: Sequence[StoredEpisode]) -> None:
+        shown.append((len(episodes), sum(bool(item.trace.time_s) for item in episodes)))
 
-    monkeypatch.setattr(study, "write_report", keep)
+    monkeypatch.setattr(study, "conclude", keep)
     assert sit(tmp_path) == 0
     assert sit(tmp_path, "--report", tmp_path / "out") == 0
-    assert "one: 4 of 4 episodes" in capsys.readouterr().out
-    assert len(json.loads((tmp_path / "out" / "sweep" / "summary.json").read_text())["episodes"]) == 2
+    assert "6 of 6 episodes" in capsys.readouterr().out
     shutil.rmtree(tmp_path / "traces" / "episodes")
     assert sit(tmp_path, "--report", tmp_path / "out") == 0
-    assert shown == [("one", 4, 4), ("sweep", 2, 2), ("one", 4, 0), ("sweep", 2, 2)]
+    assert sit(tmp_path, "--report", tmp_path / "out", "--block", "one") == 0
+    assert shown == [(6, 6), (6, 2), (4, 0)]
+
+
+def test_a_report_needs_no_trace(tmp_path: Path, player: Player) -> None:
+    assert sit(tmp_path, "--block", "one") == 0
+    shutil.rmtree(tmp_path / "traces")
+    assert sit(tmp_path, "--block", "one", "--report", tmp_path / "out") == 0
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert len(summary["episodes"]) == 4 and summary["pooled"] == {"scenarios": ["intersection"], "settings": []}
+    assert [row["episodes"] for row in summary["by_scenario"]["intersection"]] == [2, 2]
 
 
 def test_bad_input_is_named(tmp_path: Path, player: Player, capsys: pytest.CaptureFixture[str]) -> None:
