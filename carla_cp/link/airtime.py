@@ -6,6 +6,8 @@ import math
 
 from carla_cp.link.packets import HEADER_BYTES, packet_count
 
+DEFAULT_MBPS = 6.0  # of ITS-G5's and DSRC's 10 MHz channels, QPSK at rate 1/2
+
 
 def frame_us(frame_bytes: int, mbps: float) -> int:
     """One packet with all its headers, in microseconds.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from carla_cp.link.airtime import DEFAULT_MBPS, frame_us
 from carla_cp.types import AgentName, Loss, Outcome, TickRecord, Transmission
 
 
@@ -40,6 +42,7 @@ class LinkFacts:
     packets_lost: int
     delay_ms: float | None  # mean of the messages that arrived
     hit: tuple[tuple[Loss, int], ...]  # every cause, and the messages that lost their first packet to it
+    channel_load: float | None  # busy share of one ITS-G5 channel if all had sent on it; above 1 it does not fit
 
 
 def transmissions(records: Sequence[TickRecord]) -> tuple[Transmission, ...]:
@@ -74,8 +77,12 @@ def count_bytes(sent: Sequence[Transmission]) -> ByteCounts:
     )
 
 
-def link_facts(sent: Sequence[Transmission]) -> LinkFacts:
-    """Packets, losses by cause and delay of all messages; one that lost a packet may still have been delivered."""
+def link_facts(sent: Sequence[Transmission], duration_s: float) -> LinkFacts:
+    """Packets, losses by cause, delay and airtime of all messages of an episode.
+
+    One that lost a packet may still have been delivered. Packets of a message count as of one length, on the channel's
+    default rate, with preambles and headers, without spaces between frames and contention (`link.airtime`).
+    """
     delays = [(item.arrived_us - item.sent_us) / 1000 for item in sent if item.arrived_us is not None]
     causes = Counter(item.loss for item in sent)
     return LinkFacts(
@@ -83,4 +90,11 @@ def link_facts(sent: Sequence[Transmission]) -> LinkFacts:
         packets_lost=sum(item.packets_lost for item in sent),
         delay_ms=fmean(delays) if delays else None,
         hit=tuple((cause, causes[cause]) for cause in Loss),
+        channel_load=sum(map(_airtime_s, sent)) / duration_s if duration_s > 0 else None,
     )
+
+
+def _airtime_s(item: Transmission) -> float:
+    if item.packets == 0:
+        return 0.0
+    return item.packets * frame_us(math.ceil(item.bytes_on_air / item.packets), DEFAULT_MBPS) / 1e6

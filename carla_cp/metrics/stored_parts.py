@@ -13,7 +13,7 @@ from carla_cp.types import Loss, StageTimes
 
 MESSAGE_KEYS = "sent delivered late lost rejected empty"
 BYTE_KEYS = "per_message_mean per_message_max per_agent_tick_mean on_air"
-LINK_KEYS = "packets packets_lost delay_ms messages_hit"
+LINK_KEYS = "packets packets_lost delay_ms messages_hit channel_load"
 COLLISION_KEYS = "t_s other speed_mps impact_mps at_fault"
 CONFLICT_KEYS = "min_ttc_leader_s tet_s tit_s2 pet_s max_drac_mps2"
 COMFORT_KEYS = (
@@ -83,6 +83,7 @@ def link_to_json(part: LinkFacts) -> dict[str, Json]:
         "packets_lost": part.packets_lost,
         "delay_ms": part.delay_ms,
         "messages_hit": {cause.value: count for cause, count in part.hit},
+        "channel_load": part.channel_load,
     }
 
 
@@ -94,6 +95,7 @@ def link(item: Fields) -> LinkFacts:
         packets_lost=item.integer("packets_lost"),
         delay_ms=item.number_or_none("delay_ms"),
         hit=tuple((cause, hit.integer(cause.value)) for cause in Loss),
+        channel_load=item.number_or_none("channel_load"),
     )
 
 

@@ -163,7 +163,7 @@ def summarise(episode: Episode, hazard: str | None) -> EpisodeSummary:
         driving_score=driving_score(route_completion(records, episode.end), wrongs),
         success=succeeded(episode.end, wrongs),
         latency_ms=_latency(records),
-        link=communication.link_facts(sent),
+        link=communication.link_facts(sent, _duration_s(records)),
         hazard_triggered=hazard is not None and awareness.triggered_us(records) is not None,
     )
 

@@ -6,11 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from carla_cp.link.airtime import airtime_ms
+from carla_cp.link.airtime import DEFAULT_MBPS, airtime_ms
 from carla_cp.link.packets import packet_count
 from carla_cp.metrics.summary import EpisodeSummary
 
-RATE_MBPS = 6.0  # the default of 10 MHz channels, QPSK at rate 1/2
 PACKET_BYTES = 1400
 PERIOD_MS = 100.0  # perception at 10 Hz
 
@@ -40,6 +39,6 @@ def _airtime(label: str, group: Sequence[EpisodeSummary]) -> Airtime:
     sent = sum(item.messages.sent for item in group)
     payload = sum(item.messages.sent * (item.bytes.per_message_mean or 0.0) for item in group) / sent
     mean = math.ceil(payload)
-    milliseconds = airtime_ms(mean, RATE_MBPS, PACKET_BYTES)
+    milliseconds = airtime_ms(mean, DEFAULT_MBPS, PACKET_BYTES)
     packets = packet_count(mean, PACKET_BYTES)
-    return Airtime(label, payload, packets, milliseconds, RATE_MBPS, milliseconds / PERIOD_MS)
+    return Airtime(label, payload, packets, milliseconds, DEFAULT_MBPS, milliseconds / PERIOD_MS)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from html import escape
 from statistics import median
 
+from carla_cp.link.airtime import DEFAULT_MBPS
 from carla_cp.metrics.summary import EpisodeSummary
-from carla_cp.report.airtime import PACKET_BYTES, RATE_MBPS, Airtime
+from carla_cp.report.airtime import PACKET_BYTES, Airtime
 from carla_cp.report.compared import table
 from carla_cp.report.table import number
 from carla_cp.types import Loss
@@ -76,8 +77,8 @@ def airtime_table(items: Sequence[Airtime]) -> str:
 def airtime_note() -> str:
     """What `airtime_table` rests on."""
     return (
-        f"The mean message in packets of at most {PACKET_BYTES} bytes, with their headers, at {RATE_MBPS:g} Mb/s, the "
-        "default rate of ITS-G5 and DSRC, sent ten times a second, without spaces and contention. Above 100 % one "
+        f"The mean message in packets of at most {PACKET_BYTES} bytes, with their headers, at {DEFAULT_MBPS:g} Mb/s, "
+        "the default rate of ITS-G5 and DSRC, sent ten times a second, without spaces and contention. Above 100 % one "
         "sender alone does not fit the channel."
     )
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from carla_cp.metrics.communication import count_bytes, count_messages, link_facts, transmissions
 from carla_cp.types import Loss, Outcome
 
@@ -61,7 +63,16 @@ def test_losses_are_counted_by_the_cause_of_a_message_s_first_lost_packet() -> N
         replace(transmission("a", 1, 3000), packets_lost=1, loss=Loss.BURST),
         replace(transmission("b", 0, 1000, Outcome.LOST), packets_lost=1, loss=Loss.RANGE),
     ]
-    facts = link_facts(sent)
+    facts = link_facts(sent, 2.0)
     assert (facts.packets, facts.packets_lost, facts.delay_ms) == (7, 2, 20.0)
     assert {cause: count for cause, count in facts.hit if count} == {Loss.BURST: 1, Loss.RANGE: 1}
-    assert link_facts([]).delay_ms is None
+    assert link_facts([], 2.0).delay_ms is None
+
+
+def test_the_channel_s_load_is_the_airtime_of_all_packets_at_6_mbit_per_second() -> None:
+    one = replace(transmission("a", 0, 1000), packets=2, bytes_on_air=2600)
+    frame_s = 1e-6 * (40 + 8 * 218)  # of 1300 bytes: 10,422 bits in symbols of 48
+    assert link_facts([one, transmission("b", 0, 0, Outcome.EMPTY), one], 0.1).channel_load == pytest.approx(
+        40 * frame_s
+    )
+    assert link_facts([], 2.0).channel_load == 0.0 and link_facts([one], 0.0).channel_load is None

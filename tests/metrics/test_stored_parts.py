@@ -20,7 +20,7 @@ def test_each_part_has_its_keys_and_reads_back_as_it_was() -> None:
     comfort = Comfort(0.5, 1.0, 2.0, -3.0, 4.0, 5.0, 6.0, 7.0)
     wrongs = Infractions(1, 2, 3, 4, 0.5, (6.0, 7.0))
     score, age = DrivingScore(1.0, 2.0, 3.0), Age(1.0, None)
-    facts = LinkFacts(10, 2, None, tuple((cause, index) for index, cause in enumerate(Loss)))
+    facts = LinkFacts(10, 2, None, tuple((cause, index) for index, cause in enumerate(Loss)), 0.2)
     hit = CollisionSummary(1.0, "other", 2.0, 3.0, True)
     assert parts.conflict(Fields.of(parts.conflict_to_json(conflict), "f", parts.CONFLICT_KEYS)) == conflict
     assert parts.comfort(Fields.of(parts.comfort_to_json(comfort), "f", parts.COMFORT_KEYS)) == comfort

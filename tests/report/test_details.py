@@ -14,7 +14,7 @@ from .test_compared import cells
 
 def test_messages_are_summed_and_losses_named_by_their_cause() -> None:
     hit = tuple((cause, {Loss.BURST: 3, Loss.HALF_DUPLEX: 1}.get(cause, 0)) for cause in Loss)
-    facts = LinkFacts(packets=40, packets_lost=4, delay_ms=20.0, hit=hit)
+    facts = LinkFacts(packets=40, packets_lost=4, delay_ms=20.0, hit=hit, channel_load=0.1)
     slow = replace(facts, packets_lost=0, delay_ms=50.0, hit=tuple((cause, 0) for cause in Loss))
     one = replace(crossed(), link=facts, messages=MessageCounts(10, 6, 0, 4, 0, 2))
     two = replace(crossed(seed=1), link=slow, messages=MessageCounts(10, 2, 1, 0, 0, 0))
