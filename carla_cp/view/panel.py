@@ -83,7 +83,8 @@ def _draw_driving(canvas: Canvas, x: int, y: int, right: int, record: TickRecord
         canvas.text((right - 14, y + 99), f"route {100 * record.route_fraction:.0f} %", theme.SOFT, size=12, align=1.0)
     canvas.text((x + 14, y + 121), "light", theme.SOFT, size=12)
     if record.light is None:
-        canvas.text((x + 84, y + 121), "none ahead", theme.FAINT, size=12)
+        known = "not known" if record.plan is None else "none ahead"
+        canvas.text((x + 84, y + 121), known, theme.FAINT, size=12)
     else:
         shade = LIGHTS.get(record.light.state, theme.FAINT)
         canvas.circle((x + 91, y + 129), 6, shade)
