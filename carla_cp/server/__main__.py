@@ -66,7 +66,10 @@ async def _run(options: argparse.Namespace) -> int:
     streams.port = port + 1
 
     def ready() -> None:
+        # Whoever starts a server reads where it listens from the end of the first line.
         print(f"carla_cp.server {VERSION} protocol on {options.host}:{port}", flush=True)
+        maps = f"map {simulation.episode.map.name}, {len(simulation.maps.names)} maps by name"
+        print(f"{maps}; streams on port {port + 1}; --list-calls tells what is served", flush=True)
 
     work = asyncio.create_task(serve(sockets, simulation, streams, ready))
     stopped: list[int] = []

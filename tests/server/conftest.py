@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import queue
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import carla
 import pytest
+
+from carla_cp.server.testing import running
 
 PATIENCE_S = 200.0  # for what takes a second; the cores may be busy with other things
 MAPS = Path(__file__).resolve().parents[2] / "scenarios" / "maps"
@@ -21,15 +20,8 @@ CROSSING = MAPS / "crossing.xodr"
 @contextmanager
 def running_server(*arguments: str) -> Iterator[int]:
     """The RPC port of a server that ends with the context."""
-    command = [sys.executable, "-m", "carla_cp.server", "--port", "0", "--parent-pid", str(os.getpid()), *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        yield int(process.stdout.readline().rpartition(":")[2])
-    finally:
-        process.terminate()
-        process.wait(PATIENCE_S)
-        process.stdout.close()
+    with running(arguments) as server:
+        yield server.port
 
 
 @pytest.fixture(scope="session")

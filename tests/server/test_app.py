@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import socket
 import struct
@@ -217,7 +218,12 @@ def test_interruption_is_silent_and_exits_130() -> None:
         [*SERVER, "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as server:
         assert server.stdout is not None
-        assert server.stdout.readline().startswith("carla_cp.server 0.9.16 protocol on 127.0.0.1:")
+        said = re.match(r"carla_cp.server 0.9.16 protocol on 127.0.0.1:(\d+)\n", server.stdout.readline())
+        assert said is not None
+        streams = f"streams on port {int(said[1]) + 1}"
+        assert server.stdout.readline() == (
+            f"map StraightRoad, 1 maps by name; {streams}; --list-calls tells what is served\n"
+        )
         server.send_signal(signal.SIGINT)
         assert server.wait(PATIENCE_S) == 130
         assert server.stderr is not None
