@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sights import CRASHES, Drive, Look, Sights, Spread, first_look, sights_of
+from sights import CRASHES, Drive, Look, Sights, Spread, early_agents, sights_of
 
 from carla_cp.link.sight import crossed
 from carla_cp.types import AgentName
 
 CLEAR, PASSIVE = "_clear", "_passive"
+SEEDS = 10  # with which a situation is judged in full
 HARD_MPS2 = 3.4  # `metrics.braking`: an ego that must brake harder has something to brake for
 COLUMNS = (
     "situation",
@@ -123,7 +124,7 @@ def _team_faults(drives: Sequence[Drive], sights: Sequence[Sights | None]) -> li
             )
     early = {agent for item in sights if item is not None for agent in item.early}
     declared = set(drives[0].scenario.hazards[0].seen_by)
-    if early != declared:
+    if not early <= declared or (len(drives) >= SEEDS and early != declared):  # few seeds do not show all
         has = f'seen_by="{_names(declared)}"'
         faults.append(f'<hazard> has {has}, but who sees it before the ego is: write seen_by="{_names(early)}"')
     return faults
@@ -131,14 +132,11 @@ def _team_faults(drives: Sequence[Drive], sights: Sequence[Sights | None]) -> li
 
 def _passive_faults(drives: Sequence[Drive]) -> list[str]:
     """Nobody who transmits sees it before the ego does."""
-    faults = []
-    for drive in drives:
-        own = first_look(drive, [drive.ego])
-        for agent in drive.agents[1:]:
-            other = first_look(drive, [agent])
-            if other is not None and (own is None or other.time_us < own.time_us):
-                faults.append(f"seed {drive.seed}: '{agent}' sees the hazard before the ego does, and transmits")
-    return faults
+    return [
+        f"seed {drive.seed}: '{agent}' sees the hazard before the ego does, and transmits"
+        for drive in drives
+        for agent in early_agents(drive)
+    ]
 
 
 def occluders(drive: Drive, look: Look) -> tuple[str, ...]:

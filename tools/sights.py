@@ -85,7 +85,7 @@ class Sights:
 
     ttc_solo_s: float | None
     ttc_team_s: float | None
-    ttc_by_agent_s: tuple[tuple[AgentName, float | None], ...]
+    early: tuple[AgentName, ...]  # the agents that see it before the ego does
     t_stop_s: float
     delay_s: float  # until what the team sees is with the ego
 
@@ -99,16 +99,21 @@ class Sights:
         """What the ego alone lacks; negative: it can stop."""
         return self.t_stop_s - (self.ttc_solo_s or 0.0)
 
-    @property
-    def early(self) -> tuple[AgentName, ...]:
-        """The agents that see it before the ego does."""
-        solo = self.ttc_solo_s or 0.0
-        return tuple(agent for agent, ttc in self.ttc_by_agent_s[1:] if ttc is not None and ttc > solo)
-
 
 def first_look(drive: Drive, agents: Sequence[AgentName]) -> Look | None:
     """From when on any of these agents sees the hazard; None: never, or no hazard is there."""
     return lasting_sight(drive.looks, lambda look: look.seen_by(agents)) if drive.looks else None
+
+
+def early_agents(drive: Drive) -> tuple[AgentName, ...]:
+    """The others who see the hazard at all before the ego sees it for good: what they tell helps the ego."""
+    own = first_look(drive, [drive.ego])
+    firsts = [(agent, _held(drive.looks, _seen_by(agent))[:1]) for agent in drive.agents[1:]]
+    return tuple(agent for agent, held in firsts if held and (own is None or held[0].time_us < own.time_us))
+
+
+def _seen_by(agent: AgentName) -> Callable[[Look], bool]:
+    return lambda look: look.seen_by([agent])
 
 
 def sights_of(drive: Drive) -> Sights | None:
@@ -125,7 +130,7 @@ def sights_of(drive: Drive) -> Sights | None:
     return Sights(
         ttc_solo_s=ttc([drive.ego]),
         ttc_team_s=ttc(drive.agents),
-        ttc_by_agent_s=tuple((agent, ttc([agent])) for agent in drive.agents),
+        early=early_agents(drive),
         t_stop_s=stopping_time(contact.way_speed_mps) + compute.detect_ms / 1e3,
         delay_s=(compute.encode_ms + channel.latency_ms + channel.jitter_ms) / 1e3 + 1.0 / RATE_HZ,
     )
@@ -141,18 +146,25 @@ def lasting_sight(looks: Sequence[Look], seen: Callable[[Look], bool]) -> Look |
 
     A glimpse that no other one is near makes no track; one that is lost for longer than a track lives is forgotten.
     """
-    config = TrackerConfig()
-    glimpses = [look for look in looks if seen(look)]
-    near_us, memory_us = config.birth_window_s * 1e6, config.death_s * 1e6
-    times = [look.time_us for look in glimpses]
-    held = [look for look in glimpses if sum(abs(look.time_us - other) <= near_us for other in times) >= 2]
+    memory_us = TrackerConfig().death_s * 1e6
     first: Look | None = None
     lost_us = looks[-1].time_us
-    for look in reversed(held):
+    for look in reversed(_held(looks, seen)):
         if lost_us - look.time_us > memory_us:
             break
         first, lost_us = look, look.time_us
     return first
+
+
+def _held(looks: Sequence[Look], seen: Callable[[Look], bool]) -> list[Look]:
+    """The looks of which there are enough at a time for a track."""
+    config = TrackerConfig()
+    glimpses = [look for look in looks if seen(look)]
+    times = [look.time_us for look in glimpses]
+    near_us = config.birth_window_s * 1e6
+    return [
+        look for look in glimpses if sum(abs(look.time_us - other) <= near_us for other in times) >= config.birth_hits
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,11 @@ def test_one_without_a_contact_says_who_is_in_the_way_or_how_near_they_pass() ->
 
 
 def test_agents_that_see_it_first_must_be_those_that_the_file_names() -> None:
-    (fault,) = judge([drive({"hero": LATE, "cav": EARLY, "rsu_1": since(3)})]).faults
+    quiet = drive({"hero": LATE, "cav": EARLY, "rsu_1": since(3)})
+    assert judge([quiet] * 2).faults == ()
+    other = drive({"hero": LATE, "cav": EARLY, "rsu_1": EARLY, "rsu_2": EARLY})
+    assert judge([other]).faults[0].endswith('write seen_by="cav rsu_1 rsu_2"')
+    (fault,) = judge([quiet] * 10).faults
     assert fault.endswith('has seen_by="cav rsu_1", but who sees it before the ego is: write seen_by="cav"')
 
 

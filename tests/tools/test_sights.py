@@ -50,6 +50,13 @@ def test_margins_are_what_is_left_of_the_first_sights() -> None:
     assert seen.margin_s == pytest.approx(3.0 - (0.020 + 0.005 + 0.1) - 1.025)
 
 
+def test_who_saw_it_early_and_lost_it_has_told_the_ego_all_the_same() -> None:
+    passed = [100] * 5 + [0] * 45
+    seen = sights_of(drive({"hero": since(8), "cav": passed, "rsu_1": [100] + [0] * 49}))
+    assert seen is not None and seen.early == ("cav",)
+    assert seen.ttc_team_s == pytest.approx(0.7)
+
+
 def test_times_count_back_from_when_the_ego_is_in_the_hazards_way() -> None:
     plain = drive({"hero": since(8), "cav": since(31)})
     assert plain.contact is not None
