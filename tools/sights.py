@@ -21,9 +21,10 @@ RETURNS = 5
 RATE_HZ = 10.0  # of sensing and sharing
 STEP_S = 0.05
 CRASHES = 0.7  # of the seeds, in which the ego alone must be too late; the team never may be
-# From the capture that first shows a road user to brakes: as many detections as make its speed known, fused one step
-# after the last capture; the control acts in the step after that.
-T_REACT_S = (PlannerConfig().yielding.trusted_hits - 1) / RATE_HZ + 2 * STEP_S
+# From the capture that first shows a road user to brakes: as many detections as make its speed known, one more until a
+# conflict with it is confirmed, fused one step after the last capture; the control acts in the step after that.
+_YIELDING = PlannerConfig().yielding
+T_REACT_S = (_YIELDING.trusted_hits - 1 + _YIELDING.confirmations - 1) / RATE_HZ + 2 * STEP_S
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ def test_a_row_says_what_hides_what_who_sees_it_and_the_margin() -> None:
     row = listing([situation], 1, "it", {}).splitlines()[-3]
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[:4] == ["`intersection`", "vehicle `violator`", "sprinter", "cav rsu_1"]
-    assert cells[4:] == ["0.70/0.70/0.70", "3.00/3.00/3.00", "1.85/1.85/1.85", "not measured"]
+    assert cells[4:] == ["0.70/0.70/0.70", "3.00/3.00/3.00", "1.75/1.75/1.75", "not measured"]
 
 
 def test_one_whose_class_is_not_detected_is_not_served() -> None:

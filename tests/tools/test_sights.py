@@ -37,7 +37,7 @@ def test_a_sight_is_forgotten_when_a_track_has_died() -> None:
 
 
 def test_stopping_takes_the_braking_and_the_reaction() -> None:
-    assert stopping_time(12.0) == pytest.approx(12.0 / (2 * 8.0) + 0.3 + 0.1)
+    assert stopping_time(12.0) == pytest.approx(12.0 / (2 * 8.0) + 0.4 + 0.1)
 
 
 def test_margins_are_what_is_left_of_the_first_sights() -> None:
@@ -45,9 +45,9 @@ def test_margins_are_what_is_left_of_the_first_sights() -> None:
     assert seen is not None
     assert (seen.ttc_solo_s, seen.ttc_team_s) == (pytest.approx(0.7), pytest.approx(3.0))
     assert seen.early == ("cav",)
-    assert seen.t_stop_s == pytest.approx(1.025)
-    assert seen.short_s == pytest.approx(0.325)
-    assert seen.margin_s == pytest.approx(3.0 - (0.020 + 0.005 + 0.1) - 1.025)
+    assert seen.t_stop_s == pytest.approx(1.125)
+    assert seen.short_s == pytest.approx(0.425)
+    assert seen.margin_s == pytest.approx(3.0 - (0.020 + 0.005 + 0.1) - 1.125)
 
 
 def test_who_saw_it_early_and_lost_it_has_told_the_ego_all_the_same() -> None:
@@ -64,7 +64,7 @@ def test_times_count_back_from_when_the_ego_is_in_the_hazards_way() -> None:
     seen = sights_of(early)
     assert seen is not None
     assert (seen.ttc_solo_s, seen.ttc_team_s) == (pytest.approx(-0.2), pytest.approx(2.1))
-    assert seen.t_stop_s == pytest.approx(0.65)
+    assert seen.t_stop_s == pytest.approx(0.75)
 
 
 def test_what_agents_compute_takes_time_of_the_team_and_of_the_ego() -> None:
