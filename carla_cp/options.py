@@ -55,6 +55,7 @@ class RunOptions:
     fusion: str | None  # None: the checkpoint's own rule
     planner: str  # in PLANNERS
     jobs: int
+    ray: str | None = None  # the address of a cluster
 
     @property
     def server(self) -> str:
@@ -97,7 +98,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override the scenario: link.latency_ms=100"
     )
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="episodes at a time, each with its server")
-    parser.add_argument("--ray", metavar="ADDRESS", help="not in this version")
+    parser.add_argument("--ray", metavar="ADDRESS", help="play the episodes on a Ray cluster: HOST:PORT, auto or local")
     parser.add_argument("--rescore", type=Path, metavar="DIR", help="score the kept ticks of a finished run again")
     return parser
 
@@ -107,8 +108,11 @@ def parse_options(arguments: argparse.Namespace) -> RunOptions:
 
     Raises OptionError, ScenarioError or CodecError, each with one line that names the thing and the mend.
     """
-    if arguments.ray:
-        raise OptionError("--ray is not in this version; use --jobs N for several processes on this machine")
+    if arguments.ray and (arguments.view or arguments.screenshot or arguments.host or arguments.record):
+        raise OptionError(
+            f"--ray {arguments.ray}: its nodes have servers and disks of their own; "
+            "leave out --view, --screenshot, --host and --record"
+        )
     if arguments.jobs < 1:
         raise OptionError(f"--jobs {arguments.jobs}: give a whole number from 1")
     if not 0 < arguments.port < 1 << 16:
@@ -140,6 +144,7 @@ def parse_options(arguments: argparse.Namespace) -> RunOptions:
         fusion=arguments.fusion,
         planner=_planner(arguments.planner),
         jobs=arguments.jobs,
+        ray=arguments.ray,
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from tqdm import tqdm
 
 from carla_cp import __version__
+from carla_cp.cluster import play_on, ray_cluster
 from carla_cp.codecs import CodecError
 from carla_cp.conditions import conditions_of
 from carla_cp.forecast import Forecast
@@ -200,7 +201,9 @@ def played(
     begun = takewhile(lambda _: until is None or time.monotonic() < until, tasks)
     with ExitStack() as stack:
         bar = stack.enter_context(tqdm(total=len(tasks), dynamic_ncols=True, bar_format=BAR))
-        if options.jobs > 1:
+        if options.ray is not None:
+            episodes = play_on(stack.enter_context(ray_cluster(options.ray)), options, begun)
+        elif options.jobs > 1:
             episodes = play_in_processes(options, begun)
         else:
             spectators = stack.enter_context(Spectators(options))

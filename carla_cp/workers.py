@@ -175,11 +175,15 @@ class _Worker:
 
 def _work(options: RunOptions, tasks: Connection[Finished, Task]) -> None:
     end_with_parent()
-    with suppress(KeyboardInterrupt, EOFError), open_session(options, _end) as session, Spectators(options) as watchers:
+    with (
+        suppress(KeyboardInterrupt, EOFError),
+        open_session(options, end_without_server) as session,
+        Spectators(options) as watchers,
+    ):
         while True:
             tasks.send(play(session, tasks.recv(), watchers.watching))
 
 
-def _end() -> None:
-    """Without its server this process is of no use; another takes its place."""
+def end_without_server() -> None:
+    """Ends a process of episodes, which is of no use without its server; another takes its place."""
     os._exit(SERVER_DIED)

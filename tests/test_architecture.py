@@ -10,6 +10,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "carla_cp"
 ROWS = (
     ("run",),
+    ("cluster",),
     ("workers",),
     ("spectators", "forecast"),
     ("session", "conditions", "attached"),

@@ -100,7 +100,7 @@ def test_a_screenshot_may_name_its_time() -> None:
         ([INTERSECTION, "--checkpoint", "nothing"], OptionError, "there are:"),
         ([INTERSECTION, "--jobs", "0"], OptionError, "--jobs 0"),
         ([INTERSECTION, "--jobs", "2", "--view"], OptionError, "--view"),
-        ([INTERSECTION, "--ray", "auto"], OptionError, "--jobs"),
+        ([INTERSECTION, "--ray", "auto", "--host", "localhost"], OptionError, "leave out --view"),
         ([INTERSECTION, "--screenshot", "a.png@soon"], OptionError, "soon"),
         ([INTERSECTION, "--screenshot", str(SCENARIOS)], OptionError, "a file is needed"),
         ([INTERSECTION, "--screenshot", f"{INTERSECTION}/a.png"], OptionError, "cannot write there"),
