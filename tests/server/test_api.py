@@ -61,14 +61,17 @@ class Log:
         return self.path.read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Log:
     return Log(tmp_path_factory.mktemp("server") / "stderr.txt")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def api(log: Log, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiStage]:
-    """One server, one client and one world for all rows."""
+    """One server, one client and one world for all rows.
+
+    They live as long as the session: the wheel may crash later when a client goes while one of its streams connects.
+    """
     command = [sys.executable, "-m", "carla_cp.server", "--port", "0", "--parent-pid", str(os.getpid())]
     command += ["--map", str(CROSSING), "--maps", str(MAPS)]
     with log.path.open("wb") as stderr:

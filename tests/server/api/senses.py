@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import queue
 from typing import Any
 
 import carla
 
 from tests.server.api.rows import CLIENT, WORKS, Row, absent, accepted, client, logged, refused, values, works
 from tests.server.api.stage import ApiStage
+from tests.server.conftest import PATIENCE_S
 
 LIDAR, SEMANTIC = "sensor.lidar.ray_cast", "sensor.lidar.ray_cast_semantic"
 GNSS, IMU = "sensor.other.gnss", "sensor.other.imu"
@@ -26,11 +28,12 @@ def imu(stage: ApiStage) -> carla.ServerSideSensor:
 
 def heard(stage: ApiStage) -> bool:
     """A sensor is listened to until it is stopped."""
-    sensor, frames = imu(stage), []
-    sensor.listen(lambda message: frames.append(message.frame))
-    listens = sensor.is_listening()
+    sensor, inbox = imu(stage), queue.SimpleQueue[Any]()
+    sensor.listen(inbox.put)
+    listens, frame = sensor.is_listening(), stage.world.tick()
+    heard_first = inbox.get(timeout=PATIENCE_S).frame  # stopped before it is connected, the wheel may crash
     sensor.stop()
-    return listens and not sensor.is_listening()
+    return listens and heard_first == frame and not sensor.is_listening()
 
 
 def saved(stage: ApiStage, name: str) -> bool:
