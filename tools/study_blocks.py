@@ -49,6 +49,7 @@ def _sweep(key: str, *values: str) -> tuple[tuple[str, ...], ...]:
 
 
 BLOCKS = (
+    Block("bounds", SITUATIONS, ("none", "oracle"), SEEDS),  # whether a situation tells anything apart at all
     Block("situations", SITUATIONS, ("none", *_at("2KB"), "raw", "oracle"), SEEDS),
     Block("budgets", WIDEST, ("none", *_at("500"), *_at("2KB"), *_at("8KB"), "raw", "oracle"), SEEDS),
     Block("clear", tuple(f"{name}_clear" for name in SITUATIONS), ("none", "revqom@2KB", "oracle"), FEW_SEEDS),
