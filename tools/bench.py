@@ -22,6 +22,7 @@ from bench_codecs import bench_codecs
 from bench_detectors import bench_detectors
 from bench_fusion import bench_fusion
 from bench_generate import bench_generate
+from bench_jobs import bench_jobs
 from bench_maps import bench_maps
 from check_traffic import run as run_traffic
 from provenance import commit, machine
@@ -146,6 +147,7 @@ BENCHES: tuple[tuple[str, Callable[[], Iterator[Row]]], ...] = (
     ("codecs", lambda: bench_codecs(one_sweep(), CHECKPOINT)),
     ("generate", bench_generate),
     ("loop", bench_loop),
+    ("jobs", lambda: bench_jobs(SCENARIO)),
 )
 
 

@@ -34,7 +34,7 @@ SITUATIONS = (
     "urban",
 )
 WIDEST = ("intersection", "left_turn", "blind_t", "overtake")  # by `tools/check_scenario.py scenarios/`, its margin
-SENDERS_IN = "urban"  # where eight can send
+SENDERS_IN = "urban_connected"  # where eight can send
 
 BUDGETED = ("late", "where2comm", "infocom", "revqom", "dense_sparse")
 SWEPT = ("late@2KB", "revqom@2KB")
