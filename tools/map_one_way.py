@@ -11,11 +11,10 @@ ARMS = 4  # of the roundabout
 
 
 def roundabout(name: str) -> MapPlan:
-    """Four two-way arms on a ring of one lane, which is driven counter-clockwise and has priority."""
-    radius, gap, mouth = 16.0, 31.0, math.radians(35.0)  # `mouth`: half of the ring that a junction takes up
-    step = 2 * math.pi / ARMS
-    arcs = [ring_road(1 + n, radius, n * step + mouth, (n + 1) * step - mouth) for n in range(ARMS)]
-    arms = [arm_road(11 + n, gap, n * step) for n in range(ARMS)]
+    """Four two-way arms on a square ring of one lane with round corners, driven counter-clockwise, with priority."""
+    side, corner, mouth, gap = 30.0, 14.0, 10.0, 45.0  # all from the centre or the middle of a side
+    arcs = [ring_road(1 + n, side, corner, mouth, n * math.pi / 2) for n in range(ARMS)]
+    arms = [arm_road(11 + n, gap, n * math.pi / 2) for n in range(ARMS)]
     junctions = [
         JunctionPlan(
             100 * (n + 1),
@@ -27,10 +26,16 @@ def roundabout(name: str) -> MapPlan:
     return MapPlan(name, (*arcs, *arms), tuple(junctions))
 
 
-def ring_road(road_id: int, radius_m: float, begin_rad: float, end_rad: float) -> RoadPlan:
-    """The part of a ring around the origin between two bearings; the radius is that of its inner edge."""
-    start = Point(radius_m * math.cos(begin_rad), radius_m * math.sin(begin_rad), begin_rad + math.pi / 2)
-    return RoadPlan(road_id, start, (Geometry(radius_m * (end_rad - begin_rad), 1 / radius_m),), 1, 30, one_way=True)
+def ring_road(road_id: int, side_m: float, corner_m: float, mouth_m: float, bearing_rad: float) -> RoadPlan:
+    """The part of a square ring from `mouth_m` behind the middle of the side at a bearing to as far before the next.
+
+    `side_m` is the distance of its inner edge from the origin, `corner_m` the radius of that edge in the corners.
+    """
+    cos, sin = math.cos(bearing_rad), math.sin(bearing_rad)
+    start = Point(side_m * cos - mouth_m * sin, side_m * sin + mouth_m * cos, bearing_rad + math.pi / 2)
+    straight = Geometry(side_m - corner_m - mouth_m)
+    plan_view = (straight, Geometry(corner_m * math.pi / 2, 1 / corner_m), straight)
+    return RoadPlan(road_id, start, plan_view, 1, 30, one_way=True)
 
 
 def arm_road(road_id: int, gap_m: float, bearing_rad: float) -> RoadPlan:

@@ -120,7 +120,7 @@ def test_a_ring_is_left_by_every_arm_and_only_the_arms_must_stop() -> None:
         assert ways == ring
     town = carla.Map("ring", opendrive_bytes(plan).decode())
     assert sorted(sign.id for sign in town.get_all_landmarks_of_type("206")) == ["101", "201", "301", "401"]
-    start = town.get_waypoint(carla.Location(0.0, -17.75, 0.0))
+    start = town.get_waypoint(carla.Location(0.0, -31.75, 0.0))
     assert start.transform.rotation.yaw % 360.0 == pytest.approx(180.0, abs=1.0), "counter-clockwise, seen from above"
 
 
