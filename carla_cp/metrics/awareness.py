@@ -14,6 +14,7 @@ from carla_cp.metrics.boxes import box_of, time_to_collision
 from carla_cp.types import AgentName, Outcome, TickRecord, Track, TruthObject
 
 AWARE_WITHIN_M = 3.0  # of an object's centre
+REACH_M = 15.0  # of a track's centre to that of a body as long as a lorry that lies within 3 m of it
 RELEVANT_S = 3.0  # SUMO's SSM device: a time to collision below this is an encounter
 
 
@@ -72,10 +73,9 @@ def age_of_targets(records: Sequence[TickRecord], hazard: str | None) -> Age:
     observed_us: dict[int, int] = {}
     ages: list[float] = []
     for record, relevant in _relevant(records, hazard):
-        for item in record.truth.objects:
-            seen = [track.last_seen_us for track in record.tracks if is_on(track, item)]
-            if seen:
-                observed_us[item.id] = max(*seen, observed_us.get(item.id, seen[0]))
+        for track in record.tracks:
+            if (item := whom(track, record.truth.objects)) is not None:
+                observed_us[item.id] = max(track.last_seen_us, observed_us.get(item.id, track.last_seen_us))
         for item in relevant:
             since = first_us.setdefault(item.id, record.time_us)
             ages.append((record.time_us - observed_us.get(item.id, since)) / 1e6)
@@ -100,12 +100,28 @@ def _soon(record: TickRecord, users: Sequence[TruthObject]) -> list[bool]:
 
 
 def _knows(record: TickRecord, hazard: str | None) -> bool:
-    return any(
-        is_on(track, item) for item in record.truth.objects if item.rolename == hazard for track in record.tracks
-    )
+    found = (whom(track, record.truth.objects) for track in record.tracks)
+    return hazard is not None and any(item is not None and item.rolename == hazard for item in found)
 
 
-def is_on(track: Track, item: TruthObject) -> bool:
-    """Whether a track is on an object: of its class, and within 3 m of its centre in the plane."""
-    near = math.hypot(track.x - item.box[0], track.y - item.box[1]) <= AWARE_WITHIN_M
-    return near and track.label == item.label
+def whom(track: Track, objects: Sequence[TruthObject]) -> TruthObject | None:
+    """The object that a track is on: of its class, with the body nearest to its centre, and within 3 m of that body's.
+
+    A track that lies on somebody else's body is not on whoever passes beside it, however near.
+    """
+    same = [item for item in objects if item.label == track.label and _apart(track, item) <= REACH_M]
+    nearest = min(same, key=lambda item: (_beside(track, item), _apart(track, item)), default=None)
+    return nearest if nearest is not None and _apart(track, nearest) <= AWARE_WITHIN_M else None
+
+
+def _apart(track: Track, item: TruthObject) -> float:
+    """Between the two centres, in the plane [m]."""
+    return math.hypot(track.x - item.box[0], track.y - item.box[1])
+
+
+def _beside(track: Track, item: TruthObject) -> float:
+    """From a track's centre to an object's body, in the plane [m]; 0 on it."""
+    x, y, _, length, width, _, yaw = item.box
+    dx, dy, cos, sin = track.x - x, track.y - y, math.cos(yaw), math.sin(yaw)
+    along, across = abs(cos * dx + sin * dy) - length / 2, abs(cos * dy - sin * dx) - width / 2
+    return math.hypot(max(along, 0.0), max(across, 0.0))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from carla_cp.metrics.awareness import is_on, triggered_us
+from carla_cp.metrics.awareness import triggered_us, whom
 from carla_cp.types import AgentName, ObjectClass, Outcome, TickRecord, TruthObject, VehicleState
 
 STEP_US = 200_000  # 5 Hz: between two frames a car at 15 m/s goes 3 m, in a straight line
@@ -49,7 +49,8 @@ def scene(records: Sequence[TickRecord], hazard: str | None) -> Scene:
     start, trigger = records[0].time_us, triggered_us(records)
     senders = {item.sender for record in records for item in record.transmissions if item.outcome is Outcome.DELIVERED}
     keys = sorted({item.id for record in frames for item in record.truth.objects})
-    near = [body for key in keys if (body := _other(frames, key, senders)) is not None]
+    known = [_known(record) for record in frames]
+    near = [body for key in keys if (body := _other(frames, key, known, senders)) is not None]
     return Scene(
         time_ms=tuple((record.time_us - start) // 1000 for record in frames),
         bodies=(_ego(frames), *near),
@@ -71,7 +72,15 @@ def _ego(frames: Sequence[TickRecord]) -> Body:
     return _body(EGO, EGO, False, [record.ego for record in frames], ())
 
 
-def _other(frames: Sequence[TickRecord], key: int, senders: set[AgentName]) -> Body | None:
+def _known(record: TickRecord) -> frozenset[int]:
+    """Ids of the objects that the ego has a track on."""
+    found = (whom(track, record.truth.objects) for track in record.tracks)
+    return frozenset(item.id for item in found if item is not None)
+
+
+def _other(
+    frames: Sequence[TickRecord], key: int, known: Sequence[frozenset[int]], senders: set[AgentName]
+) -> Body | None:
     """The body of an object that is near the ego at some frame; where it is missing it stays where it was last."""
     found = [next((item for item in record.truth.objects if item.id == key), None) for record in frames]
     first = next(item for item in found if item is not None)
@@ -80,9 +89,8 @@ def _other(frames: Sequence[TickRecord], key: int, senders: set[AgentName]) -> B
     if min(_distance(record.ego, state) for record, state in zip(frames, states, strict=True)) > NEAR_M:
         return None
     kind = PROP if first.label is None else KINDS[first.label]
-    known = [any(is_on(track, item) for track in record.tracks) for record, item in zip(frames, seen, strict=True)]
     name = first.rolename or first.blueprint
-    return _body(name, kind, AgentName(name) in senders, states, _turns(known))
+    return _body(name, kind, AgentName(name) in senders, states, _turns([key in ids for ids in known]))
 
 
 def _body(name: str, kind: str, sends: bool, states: Sequence[VehicleState], turns: tuple[int, ...]) -> Body:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from carla_cp.metrics.awareness import Age, age_of_information, age_of_targets, time_to_awareness
+from carla_cp.metrics.awareness import Age, age_of_information, age_of_targets, time_to_awareness, whom
 from carla_cp.types import AgentName, ObjectClass, Outcome, TickRecord
 
 from .builders import record, state, thing, track, transmission
@@ -23,6 +25,18 @@ def test_awareness_counts_from_the_trigger_to_the_first_track_of_the_right_class
     assert time_to_awareness(records[:4], "walker") is None
     assert time_to_awareness(records, "someone_else") is None
     assert time_to_awareness(records, None) is None
+
+
+def test_a_track_is_on_the_body_that_it_lies_on_and_not_on_whom_it_is_nearer_to() -> None:
+    lorry, passing = thing("lorry", replace(state(20, 3.2), length=12.0), 4), thing("hazard", state(24, 0), 3)
+    objects = [passing, lorry]
+    assert whom(track(25, 2.6), objects) is None  # on the lorry's front, far from its middle
+    assert whom(track(21, 2.6), objects) is lorry
+    assert whom(track(24.5, 0.9), objects) is passing
+    assert whom(track(24.5, 1.4), objects) is passing  # between the two, nearer to the car
+    assert whom(track(24.5, 0.9, ObjectClass.CYCLIST), objects) is None
+    records = [record(0, state(0), objects, tracks=[track(25, 2.6)], hazard_active=True)]
+    assert time_to_awareness(records, "hazard") is None
 
 
 def test_awareness_before_the_trigger_is_negative_and_without_a_trigger_undefined() -> None:
