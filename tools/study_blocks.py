@@ -33,7 +33,7 @@ SITUATIONS = (
     "cyclist",
     "urban",
 )
-WIDEST = ("intersection", "left_turn", "blind_t", "overtake")  # by `tools/check_scenario.py scenarios/`, its margin
+WIDEST = ("roundabout", "urban", "cyclist", "pull_out")  # margins, by `scenarios/README.md`
 SENDERS_IN = "urban_connected"  # where eight can send
 
 BUDGETED = ("late", "where2comm", "infocom", "revqom", "dense_sparse")
